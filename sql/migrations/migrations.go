@@ -1,0 +1,118 @@
+// Package migrations brings a database to the schema this build was written for: Wakelatch's own
+// migrations (goose, forward only) and River's.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+//go:embed *.sql
+var files embed.FS
+
+// ErrPending means that the database lacks migrations of this build.
+var ErrPending = errors.New("the database schema is not up to date; run: wakelatch migrate up")
+
+// Status is one migration and whether the database has it.
+type Status struct {
+	Name    string
+	Applied bool
+}
+
+// Up applies every missing migration. It is safe to call from several nodes at once: goose and
+// River each record a version once, and a session that loses the race reports it as an error.
+func Up(ctx context.Context, pool *pgxpool.Pool) error {
+	provider, database, err := newProvider(pool)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = database.Close() }()
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("apply wakelatch migrations: %w", err)
+	}
+	river, err := newRiver(pool)
+	if err != nil {
+		return err
+	}
+	if _, err := river.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
+		return fmt.Errorf("apply river migrations: %w", err)
+	}
+	return nil
+}
+
+// Check returns ErrPending, wrapped with what is missing, unless the schema is complete.
+func Check(ctx context.Context, pool *pgxpool.Pool) error {
+	list, err := List(ctx, pool)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if !s.Applied {
+			return fmt.Errorf("%w (first missing: %s)", ErrPending, s.Name)
+		}
+	}
+	return nil
+}
+
+// List returns every migration of this build in order, River's last. It changes nothing: a database
+// without a version table has no migration applied.
+func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
+	provider, database, err := newProvider(pool)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = database.Close() }()
+	var out []Status
+	own, err := provider.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read wakelatch migrations: %w", err)
+	}
+	for _, s := range own {
+		out = append(out, Status{Name: s.Source.Path, Applied: s.State == goose.StateApplied})
+	}
+	river, err := newRiver(pool)
+	if err != nil {
+		return nil, err
+	}
+	existing, err := river.ExistingVersions(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read river migrations: %w", err)
+	}
+	applied := make(map[int]bool, len(existing))
+	for _, m := range existing {
+		applied[m.Version] = true
+	}
+	for _, m := range river.AllVersions() {
+		out = append(out, Status{Name: fmt.Sprintf("river %03d %s", m.Version, m.Name), Applied: applied[m.Version]})
+	}
+	return out, nil
+}
+
+func newProvider(pool *pgxpool.Pool) (*goose.Provider, *sql.DB, error) {
+	database := stdlib.OpenDBFromPool(pool)
+	provider, err := goose.NewProvider(goose.DialectPostgres, database, fs.FS(files),
+		goose.WithTableName("public.wakelatch_schema_version"))
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("read embedded migrations: %w", err), database.Close())
+	}
+	return provider, database, nil
+}
+
+func newRiver(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
+	river, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	if err != nil {
+		return nil, fmt.Errorf("read river's migrations: %w", err)
+	}
+	return river, nil
+}
