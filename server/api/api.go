@@ -1,0 +1,155 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Defaults of [Options].
+const (
+	DefaultMaxBody        = 8 << 20
+	DefaultRequestTimeout = 30 * time.Second
+	DefaultLongPoll       = 25 * time.Second
+)
+
+// Options are what the handlers need of the rest of a node.
+type Options struct {
+	// Auth says who calls. Required.
+	Auth Authenticator
+	// PublicURL is where runners reach a node; callbacks are made from it. Required.
+	PublicURL *url.URL
+	// Ready says whether the node wants traffic; nil means always.
+	Ready func() bool
+	// IsUnavailable says whether an error means that the database is away or busy; nil means none does.
+	IsUnavailable func(error) bool
+	// MaxBody bounds a request's body in bytes; 0 means DefaultMaxBody.
+	MaxBody int64
+	// RequestTimeout bounds a request that does not wait for news; 0 means DefaultRequestTimeout.
+	RequestTimeout time.Duration
+	// LongPoll is how long a request that waits for news waits; 0 means DefaultLongPoll.
+	LongPoll time.Duration
+	// Logger gets one line a request. Required.
+	Logger *slog.Logger
+	// Registerer takes the package's metrics. Required.
+	Registerer prometheus.Registerer
+	// Gatherer is what /metrics shows. Required.
+	Gatherer prometheus.Gatherer
+}
+
+// API answers the requests of one node.
+type API struct {
+	options Options
+	metrics *metrics
+	table   []row
+	handler http.Handler
+}
+
+// New makes the handler of a node.
+func New(o Options) *API {
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.RequestTimeout == 0 {
+		o.RequestTimeout = DefaultRequestTimeout
+	}
+	if o.LongPoll == 0 {
+		o.LongPoll = DefaultLongPoll
+	}
+	if o.Ready == nil {
+		o.Ready = func() bool { return true }
+	}
+	if o.IsUnavailable == nil {
+		o.IsUnavailable = func(error) bool { return false }
+	}
+	o.Logger = o.Logger.With("component", "api")
+	a := &API{options: o, metrics: newMetrics(o.Registerer), table: table()}
+	a.handler = a.observe(newRouter(a))
+	return a
+}
+
+// ServeHTTP answers one request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.handler.ServeHTTP(w, r)
+}
+
+// handlerFunc is a handler that returns its failure instead of writing it.
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// access says what a route asks of its caller.
+type access int
+
+const (
+	// open routes answer anybody: health and metrics.
+	open access = iota
+	// admitted routes prove themselves with a token of their claim, or look at the caller themselves.
+	admitted
+	// identified routes know who calls; see caller.
+	identified
+)
+
+// adapt makes an ordinary handler of a route.
+func (a *API) adapt(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		line := lineOf(r.Context())
+		line.route = rt.template
+		if r.ContentLength != 0 {
+			r.Body = http.MaxBytesReader(w, r.Body, a.options.MaxBody)
+		}
+		ctx, cancel := a.lifetime(r)
+		defer cancel()
+		r = r.WithContext(ctx)
+		r, err := a.admit(rt, r)
+		if err == nil {
+			err = rt.handle(w, r)
+		}
+		if err != nil {
+			a.fail(w, r, err)
+		}
+	})
+}
+
+// lifetime is the context a request works under: a request that waits follows its connection and the
+// server, any other one only its own time-out.
+func (a *API) lifetime(r *http.Request) (context.Context, context.CancelFunc) {
+	if waits(r) {
+		return context.WithCancel(r.Context())
+	}
+	return context.WithTimeout(context.WithoutCancel(r.Context()), a.options.RequestTimeout)
+}
+
+// waits says whether the request asks to be held until there is news.
+func waits(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.Query().Get("live") != ""
+}
+
+func (a *API) admit(rt route, r *http.Request) (*http.Request, error) {
+	if rt.access == open {
+		return r, nil
+	}
+	if err := a.options.Auth.Admit(r); err != nil {
+		return r, err
+	}
+	if rt.access == admitted {
+		return r, nil
+	}
+	who, err := a.options.Auth.Identify(r)
+	if err != nil {
+		return r, err
+	}
+	line := lineOf(r.Context())
+	line.tenant, line.principal = who.Tenant, who.Principal.Key()
+	return r.WithContext(context.WithValue(r.Context(), callerKey{}, who)), nil
+}
+
+type callerKey struct{}
+
+// caller is who sent the request of an identified route.
+func caller(r *http.Request) Identity {
+	who, _ := r.Context().Value(callerKey{}).(Identity)
+	return who
+}

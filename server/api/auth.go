@@ -1,0 +1,73 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Role is what a caller may do.
+type Role string
+
+// The roles.
+const (
+	// RoleClient spawns entities, sends to them and reads them.
+	RoleClient Role = "client"
+	// RoleRunner registers runners and works on their wakes.
+	RoleRunner Role = "runner"
+	// RoleOperator may do everything.
+	RoleOperator Role = "operator"
+)
+
+// Identity is who sent a request.
+type Identity struct {
+	Tenant    string
+	Principal Principal
+	Role      Role
+}
+
+// Allows says whether the identity may do what needs the role.
+func (i Identity) Allows(need Role) bool { return i.Role == need || i.Role == RoleOperator }
+
+// Authenticator is the seam between the wire and whatever proves who calls.
+type Authenticator interface {
+	// Admit refuses a request for where it comes from. Every request but those of the health routes is asked about.
+	Admit(r *http.Request) error
+	// Identify says who sent an admitted request.
+	Identify(r *http.Request) (Identity, error)
+}
+
+// ForbiddenError is a request that its caller may not make.
+type ForbiddenError struct {
+	// Code is the wire's code, such as FOREIGN_ORIGIN.
+	Code string
+	// Why says what was wrong and what to do.
+	Why string
+}
+
+// Error says why.
+func (e *ForbiddenError) Error() string { return e.Why }
+
+// UnauthorizedError is a request without a proof that it needs, or with one that does not hold.
+type UnauthorizedError struct{ Why string }
+
+// Error says why.
+func (e *UnauthorizedError) Error() string { return e.Why }
+
+const (
+	claimTokenHeader = "Electric-Claim-Token"
+	runnerIDHeader   = "Electric-Runner-Id"
+	principalHeader  = "Electric-Principal"
+)
+
+// claimSecret is the token that a callback, an append or a tag write carries: the claim token's header
+// is read before the bearer, because a runner behind a proxy may need the latter for an API key.
+func claimSecret(r *http.Request) string {
+	if secret := r.Header.Get(claimTokenHeader); secret != "" {
+		return secret
+	}
+	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(secret)
+}

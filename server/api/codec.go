@@ -1,0 +1,124 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// InvalidError is a request with a wrong value.
+type InvalidError struct {
+	// Field is where: a JSON field, a query parameter, a header or a part of the path.
+	Field string
+	// Why says what is wrong with it, and reads on from its name.
+	Why string
+}
+
+// Error names the field first.
+func (e *InvalidError) Error() string { return e.Field + " " + e.Why }
+
+func invalid(field, why string) error { return &InvalidError{Field: field, Why: why} }
+
+func invalidf(field, format string, args ...any) error {
+	return invalid(field, fmt.Sprintf(format, args...))
+}
+
+// readJSON reads the request's body as one JSON object into a T. No body at all is an empty object.
+// Fields that T does not have are ignored.
+func readJSON[T any](r *http.Request) (T, error) {
+	var into T
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return into, bodyError(err)
+	}
+	if len(bytes.TrimSpace(body)) == 0 {
+		return into, nil
+	}
+	if why := storable(body); why != "" {
+		return into, invalid("body", why)
+	}
+	if err := json.Unmarshal(body, &into); err != nil {
+		return into, jsonError(err)
+	}
+	if bytes.TrimSpace(body)[0] != '{' {
+		return into, invalid("body", "must be a JSON object")
+	}
+	return into, nil
+}
+
+// bodyError tells a body that is too large from one that broke off.
+func bodyError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return invalid("body", "ended before it was complete")
+}
+
+func jsonError(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		field := wrongType.Field
+		if field == "" {
+			field = "body"
+		}
+		return invalidf(field, "must be %s, not %s", kindName(wrongType.Type.Kind().String()), wrongType.Value)
+	}
+	var syntax *json.SyntaxError
+	if errors.As(err, &syntax) {
+		return invalidf("body", "is not JSON (at byte %d)", syntax.Offset)
+	}
+	return invalid("body", "is not JSON")
+}
+
+// kindName is a Go kind in the words of JSON.
+func kindName(kind string) string {
+	switch kind {
+	case "string":
+		return "a string"
+	case "bool":
+		return "true or false"
+	case "int", "int8", "int16", "int32", "int64", "uint", "uint8", "uint16", "uint32", "uint64":
+		return "a whole number"
+	case "float32", "float64":
+		return "a number"
+	case "slice", "array":
+		return "an array"
+	}
+	return "an object"
+}
+
+// writeJSON writes an answer.
+func writeJSON(w http.ResponseWriter, status int, value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Length", strconv.Itoa(len(body)+1))
+	w.WriteHeader(status)
+	if _, err := w.Write(append(body, '\n')); err != nil {
+		return fmt.Errorf("send answer: %w", err)
+	}
+	return nil
+}
+
+// queryInt reads a whole number from the query; absent is the fallback.
+func queryInt(r *http.Request, name string, fallback int64) (int64, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return fallback, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, invalid(name, "must be a whole number, zero or more")
+	}
+	return n, nil
+}

@@ -1,0 +1,26 @@
+// Package api is the HTTP surface of a node and nothing else. It reads a
+// request, calls one operation of the domain and writes the answer; it holds no
+// state of its own and knows no SQL.
+//
+// # How a request goes
+//
+// routes.go has every route. A route's handler returns its failure; the adapter
+// there hands it to the one error table in errors.go, which alone decides on
+// status, code and message. Around all routes, middleware.go gives the request
+// its id, writes one log line for it, counts it under the route's template and
+// turns a panic into a 500.
+//
+// # Who calls
+//
+// [Authenticator] is the seam. Everything but the health routes is admitted by
+// it first, for where the request comes from; then it says who calls. Callbacks
+// and appends to an entity's stream prove themselves with a token of their claim
+// instead, so they are admitted but not identified.
+//
+// # What ends a request
+//
+// A request that waits (a long-poll) follows its connection and the server's
+// base context, and ends at once when either is cancelled. Every other request
+// is finished whatever happens to its connection, within Options.RequestTimeout:
+// a runner sends its done once, and a node that drains still answers it.
+package api

@@ -1,0 +1,169 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+)
+
+// Failures of this package's own.
+var (
+	errNoRoute = errors.New("there is nothing under this path")
+	errMethod  = errors.New("this path does not take that method; the Allow header names those it takes")
+	errStopped = errors.New("the server is stopping; ask another node")
+)
+
+// row says how one kind of failure is told on the wire.
+type row struct {
+	// name is the domain error's, as package.Name; the error table's test looks for it.
+	name   string
+	match  func(error) (error, bool)
+	status int
+	// code is what programs read. A func of the error where the error knows its own.
+	code func(error) string
+	// message replaces the error's text, for failures whose text is not for the caller.
+	message string
+	// header and details add what the answer needs beyond code and message.
+	header  func(http.Header, error)
+	details func(error) map[string]any
+}
+
+// is is a row for one error value.
+func is(name string, target error, status int, code string, more ...func(*row)) row {
+	return build(row{name: name, status: status, code: fixed(code), match: func(err error) (error, bool) {
+		return target, errors.Is(err, target)
+	}}, more)
+}
+
+// as is a row for one error type.
+func as[E error](name string, status int, code string, more ...func(*row)) row {
+	return build(row{name: name, status: status, code: fixed(code), match: func(err error) (error, bool) {
+		var found E
+		if !errors.As(err, &found) {
+			return nil, false
+		}
+		return found, true
+	}}, more)
+}
+
+func build(r row, more []func(*row)) row {
+	for _, change := range more {
+		change(&r)
+	}
+	return r
+}
+
+func fixed(code string) func(error) string { return func(error) string { return code } }
+
+// say replaces the error's text.
+func say(message string) func(*row) { return func(r *row) { r.message = message } }
+
+// tell adds details taken from an error of the row's type.
+func tell[E error](details func(E) map[string]any) func(*row) {
+	return func(r *row) {
+		r.details = func(err error) map[string]any {
+			var found E
+			if !errors.As(err, &found) {
+				return nil
+			}
+			return details(found)
+		}
+	}
+}
+
+// again sends Retry-After.
+func again(seconds string) func(*row) {
+	return func(r *row) { r.header = func(h http.Header, _ error) { h.Set("Retry-After", seconds) } }
+}
+
+// table is every failure that has a place on the wire, the narrow ones first. What is not in it is a
+// 503 if the database is away, else a 500 that says nothing about its cause.
+func table() []row {
+	return []row{
+		is("api.errNoRoute", errNoRoute, http.StatusNotFound, "NOT_FOUND"),
+		is("api.errMethod", errMethod, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED"),
+		is("api.errDraining", errDraining, http.StatusServiceUnavailable, "DRAINING", again("1")),
+		is("api.errStopped", errStopped, http.StatusServiceUnavailable, "DRAINING", again("1")),
+		as[*UnauthorizedError]("api.UnauthorizedError", http.StatusUnauthorized, "UNAUTHORIZED"),
+		as[*ForbiddenError]("api.ForbiddenError", http.StatusForbidden, "FORBIDDEN", func(r *row) {
+			r.code = func(err error) string {
+				var forbidden *ForbiddenError
+				errors.As(err, &forbidden)
+				return forbidden.Code
+			}
+		}),
+		as[*InvalidError]("api.InvalidError", http.StatusBadRequest, "INVALID_REQUEST", tell(func(e *InvalidError) map[string]any {
+			return map[string]any{"field": e.Field}
+		})),
+		as[*http.MaxBytesError]("http.MaxBytesError", http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE",
+			say("the body is larger than this server takes")),
+	}
+}
+
+// answer is what a failure looks like to the caller.
+type answer struct {
+	Status  int            `json:"-"`
+	Code    string         `json:"code"`
+	Message string         `json:"message"`
+	Details map[string]any `json:"details,omitempty"`
+	header  func(http.Header, error)
+	hidden  bool
+}
+
+// explain finds the row of a failure.
+func (a *API) explain(r *http.Request, err error) answer {
+	for _, candidate := range a.table {
+		found, ok := candidate.match(err)
+		if !ok {
+			continue
+		}
+		out := answer{Status: candidate.status, Code: candidate.code(err), Message: err.Error(), header: candidate.header}
+		if candidate.details != nil {
+			out.Details = candidate.details(err)
+		}
+		switch {
+		case candidate.message != "":
+			out.Message = candidate.message
+		case fromStore(err):
+			out.Message = found.Error()
+		}
+		return out
+	}
+	if cause := context.Cause(r.Context()); cause != nil && errors.Is(err, context.Canceled) {
+		return answer{Status: http.StatusServiceUnavailable, Code: "DRAINING", Message: errStopped.Error(), header: retryAfter("1")}
+	}
+	if a.options.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) {
+		return answer{Status: http.StatusServiceUnavailable, Code: "UNAVAILABLE", header: retryAfter("1"),
+			Message: "the database is away or busy; nothing is known to have changed, try again"}
+	}
+	return answer{Status: http.StatusInternalServerError, Code: "INTERNAL", hidden: true,
+		Message: "something went wrong on the server; its log has the cause under the request id"}
+}
+
+func retryAfter(seconds string) func(http.Header, error) {
+	return func(h http.Header, _ error) { h.Set("Retry-After", seconds) }
+}
+
+// fromStore says whether the driver spoke anywhere in the error. Its text names tables and values of
+// ours, so an answer then shows the domain error alone.
+func fromStore(err error) bool {
+	var driver interface{ SQLState() string }
+	return errors.As(err, &driver)
+}
+
+// fail writes the answer to a failure. It is the only writer of errors.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	said := a.explain(r, err)
+	l := lineOf(r.Context())
+	l.err, l.hidden = err, said.hidden
+	if rec, ok := w.(*recorder); ok && rec.status != 0 {
+		return
+	}
+	if said.header != nil {
+		said.header(w.Header(), err)
+	}
+	w.Header().Del("Content-Length")
+	if failed := writeJSON(w, said.Status, map[string]answer{"error": said}); failed != nil {
+		l.err = errors.Join(err, failed)
+	}
+}
