@@ -106,6 +106,7 @@ CREATE TABLE wakelatch.entity_dispatch_state (
 ) WITH (fillfactor = 70);
 
 CREATE INDEX entity_dispatch_state_due ON wakelatch.entity_dispatch_state (next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX entity_dispatch_state_pending ON wakelatch.entity_dispatch_state (tenant_id, entity_url) WHERE last_outside_seq > acked_seq;
 CREATE INDEX entity_dispatch_state_outstanding ON wakelatch.entity_dispatch_state (tenant_id, outstanding_runner_id) WHERE outstanding_runner_id IS NOT NULL;
 
 CREATE TABLE wakelatch.consumer_claims (
@@ -120,6 +121,7 @@ CREATE TABLE wakelatch.consumer_claims (
     start_seq      bigint      NOT NULL,
     claimed_at     timestamptz NOT NULL DEFAULT statement_timestamp(),
     confirmed_at   timestamptz,
+    confirm_id     text,
     done_at        timestamptz,
     done_outcome   text,
     done_ack_seq   bigint,
@@ -135,6 +137,7 @@ CREATE TABLE wakelatch.consumer_claims (
     CONSTRAINT consumer_claims_release_whole CHECK (
         (status = 'active') = (released_at IS NULL) AND (status = 'active') = (release_cause IS NULL)
         AND (status = 'active') = (released_by IS NULL) AND (status = 'active') = (entity_cleared IS NULL)),
+    CONSTRAINT consumer_claims_confirm_whole CHECK ((confirmed_at IS NULL) = (confirm_id IS NULL)),
     CONSTRAINT consumer_claims_done_whole CHECK ((done_at IS NULL) = (done_outcome IS NULL))
 ) WITH (fillfactor = 70);
 

@@ -1,0 +1,25 @@
+// Package args holds the arguments of every job. It is a leaf, so that the code that inserts a job and
+// the code that works it need not know each other.
+package args
+
+// QueueRelease is the queue of ReleaseClaims.
+const QueueRelease = "release"
+
+// Claim names one claim and the stream it writes to.
+type Claim struct {
+	Tenant   string `json:"tenant"`
+	Consumer string `json:"consumer"`
+	Epoch    int64  `json:"epoch"`
+	Stream   string `json:"stream"`
+}
+
+// MaxClaims bounds the claims of one ReleaseClaims job.
+const MaxClaims = 128
+
+// ReleaseClaims releases claims whose done is recorded.
+type ReleaseClaims struct {
+	Claims []Claim `json:"claims"`
+}
+
+// Kind names the job in river_job.
+func (ReleaseClaims) Kind() string { return "release_claims" }
