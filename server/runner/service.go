@@ -1,0 +1,93 @@
+package runner
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/wakelatch/wakelatch/sql/db"
+	"github.com/wakelatch/wakelatch/sql/pg"
+)
+
+// Defaults of [Options].
+const (
+	DefaultClaimLease    = 30 * time.Second
+	DefaultSweepInterval = time.Second
+	DefaultRideOut       = 10 * time.Second
+)
+
+const (
+	firstWait = 50 * time.Millisecond
+	longWait  = time.Second
+)
+
+// Options are what a Service needs of the rest of a node.
+type Options struct {
+	// Pool is the database. Required.
+	Pool *pgxpool.Pool
+	// Log gets one line for every change of a registration. Required.
+	Log *slog.Logger
+	// Nudge makes the sweep look at once for wakes that are due; nil leaves them to its next turn.
+	Nudge func()
+	// ClaimLease is how long a claim lives without a heartbeat; 0 means DefaultClaimLease.
+	ClaimLease time.Duration
+	// SweepInterval is the time between two sweeps; 0 means DefaultSweepInterval.
+	SweepInterval time.Duration
+	// RideOut is how long an operation waits for a database that is away; 0 means DefaultRideOut.
+	RideOut time.Duration
+}
+
+// Service keeps the runners of every tenant. It may be used by any number of goroutines.
+type Service struct {
+	pool          *pgxpool.Pool
+	queries       *db.Queries
+	log           *slog.Logger
+	nudge         func()
+	claimLease    time.Duration
+	sweepInterval time.Duration
+	rideOut       time.Duration
+}
+
+// New makes a Service. It starts nothing.
+func New(o Options) *Service {
+	s := &Service{
+		pool: o.Pool, queries: db.New(), log: o.Log.With("component", "runner"), nudge: o.Nudge,
+		claimLease: o.ClaimLease, sweepInterval: o.SweepInterval, rideOut: o.RideOut,
+	}
+	if s.nudge == nil {
+		s.nudge = func() {}
+	}
+	if s.claimLease == 0 {
+		s.claimLease = DefaultClaimLease
+	}
+	if s.sweepInterval == 0 {
+		s.sweepInterval = DefaultSweepInterval
+	}
+	if s.rideOut == 0 {
+		s.rideOut = DefaultRideOut
+	}
+	return s
+}
+
+// persist repeats work while the database is away or another transaction is in the way. Work must do no
+// harm when it is done twice: an attempt that failed may have been committed.
+func (s *Service) persist(ctx context.Context, work func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.rideOut)
+	defer cancel()
+	for wait := firstWait; ; wait = min(2*wait, longWait) {
+		err := work(ctx)
+		if err == nil || !pg.IsContention(err) && !pg.IsUnavailable(err) {
+			return err
+		}
+		pause := time.NewTimer(wait/2 + rand.N(wait))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+			return err
+		}
+	}
+}
