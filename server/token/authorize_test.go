@@ -39,6 +39,7 @@ func TestAuthorize(t *testing.T) {
 	s := &store{claims: map[string]token.Claim{claim(5).Stream: claim(5)}, over: map[string]int64{"demo/over/main": 9}}
 	v := newView(t, k, s.lookup)
 	over := token.Claim{Tenant: "default", Stream: "demo/over/main", Consumer: "w", Epoch: 9}
+	foreign := token.Claim{Tenant: "other", Stream: "demo/three/main", Consumer: "w", Epoch: 1}
 	steps := []struct {
 		name, stream, tok string
 		want              token.Reason
@@ -48,6 +49,7 @@ func TestAuthorize(t *testing.T) {
 		{"a forged token is not looked up", claim(5).Stream, ring(t, key(9)).Sign(token.WriteToken, claim(5)), token.Forged, 0},
 		{"a token for another stream is not looked up", "demo/two/main", k.Sign(token.WriteToken, claim(5)), token.Forged, 0},
 		{"a claim token is not looked up", claim(5).Stream, k.Sign(token.ClaimToken, claim(5)), token.WrongKind, 0},
+		{"another tenant's token is not looked up", foreign.Stream, k.Sign(token.WriteToken, foreign), token.Foreign, 0},
 		{"the holder is looked up", claim(5).Stream, k.Sign(token.WriteToken, claim(5)), "", 1},
 		{"and remembered", claim(5).Stream, k.Sign(token.WriteToken, claim(5)), "", 1},
 		{"so an older one needs no look", claim(5).Stream, k.Sign(token.WriteToken, claim(4)), token.Over, 1},
