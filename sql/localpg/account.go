@@ -95,8 +95,8 @@ func (a account) give(path string) error {
 	return os.Chown(path, int(a.uid), int(a.gid))
 }
 
-// closedAt returns the first folder on the way to path that the account may not enter, and "" when there is none.
-// Folders that do not exist yet are made by us and open. It looks at the mode bits: the account has no further groups.
+// closedAt returns the first folder on the way to path that the account may not enter, or path itself, and "" when there
+// is none. What does not exist yet is made by us and open. It looks at the mode bits: the account has no further groups.
 func (a account) closedAt(path string) string {
 	if !a.other {
 		return ""
@@ -134,8 +134,10 @@ func (a account) mayExecute(info fs.FileInfo) bool {
 
 // mayRun returns why the account cannot run the binaries, nil when it can.
 func (a account) mayRun(b Binaries) error {
-	if dir := a.closedAt(b.Dir); dir != "" {
-		return fmt.Errorf("account %s cannot run the Postgres %d in %q: folder %q is closed to it", a.name, b.Major, b.Dir, dir)
+	for _, name := range programs() {
+		if at := a.closedAt(filepath.Join(b.Dir, name)); at != "" {
+			return fmt.Errorf("account %s cannot run the Postgres %d in %q: %q is closed to it", a.name, b.Major, b.Dir, at)
+		}
 	}
 	return nil
 }
@@ -152,7 +154,7 @@ func foldersOf(path string) []string {
 
 // place returns the folder to use where wanted was asked for, and makes it. It is another one only if the account
 // cannot reach wanted; nothing is then made at wanted.
-func (a account) place(wanted string, what string, progress io.Writer) (string, error) {
+func (a account) place(wanted, what string, progress io.Writer) (string, error) {
 	wanted, err := filepath.Abs(wanted)
 	if err != nil {
 		return "", fmt.Errorf("folder for the %s %q: %w", what, wanted, err)
@@ -195,7 +197,7 @@ func (a account) makeFolder(path string) error {
 			}
 		case errors.Is(err, fs.ErrExist):
 		default:
-			// The root of a file system that is read-only answers so even for folders that exist.
+			// "/" on macOS and a read-only file system have other answers than this for a folder that exists.
 			if info, statErr := os.Stat(dir); statErr != nil || !info.IsDir() {
 				return err
 			}

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -40,7 +43,7 @@ func giveToServer(t *testing.T, path string) {
 	require.NoError(t, os.Chown(path, uid, -1))
 }
 
-func requireOwner(t *testing.T, path string, uid string) {
+func requireOwner(t *testing.T, path, uid string) {
 	t.Helper()
 	info, err := os.Stat(path)
 	require.NoError(t, err)
@@ -136,9 +139,10 @@ func TestDataThatTheAccountCannotReach(t *testing.T) {
 // A symbolic link leads through the folders of its target.
 func TestDataBehindALink(t *testing.T) {
 	t.Parallel()
-	closed := closedFolder(t)
+	target := filepath.Join(closedFolder(t), "open")
+	require.NoError(t, os.Mkdir(target, 0o755))
 	link := filepath.Join(openFolder(t), "link")
-	require.NoError(t, os.Symlink(closed, link))
+	require.NoError(t, os.Symlink(target, link))
 	wanted := filepath.Join(link, "data")
 	want := wanted
 	if isRoot() {
@@ -163,4 +167,23 @@ func TestASubstituteOfSomebodyElseIsNotTrusted(t *testing.T) {
 	giveToServer(t, planted)
 	_, err := localpg.Start(t.Context(), localpg.Options{DataDir: wanted})
 	require.ErrorContains(t, err, "was not made by wakelatch")
+}
+
+func TestBinariesThatTheAccountCannotReach(t *testing.T) {
+	t.Parallel()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	defer gone.Close()
+	root := closedFolder(t)
+	install(t, root, "/usr/lib/postgresql/17/bin", "17.5", "postgres", "initdb", "pg_ctl")
+	machine := localpg.Finder{Root: root, Getenv: func(string) string { return "" }}
+
+	_, searched := localpg.Start(t.Context(), localpg.Options{Finder: machine, RepositoryURL: gone.URL, CacheDir: openFolder(t)})
+	_, set := localpg.Start(t.Context(), localpg.Options{BinDir: filepath.Join(root, "/usr/lib/postgresql/17/bin")})
+	for _, err := range []error{searched, set} {
+		if isRoot() {
+			require.ErrorContains(t, err, fmt.Sprintf("%q is closed to it", root))
+		} else {
+			require.ErrorContains(t, err, "postgres 17 has exited", "these programs are taken, and do nothing")
+		}
+	}
 }

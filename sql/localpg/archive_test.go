@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,15 +24,20 @@ import (
 // repository serves one archive as every version.
 type repository struct {
 	*httptest.Server
-	archives atomic.Int32            // how many were asked for
-	checksum func(sum string) string // what is answered instead of the checksum, "" for 404
+	archives atomic.Int32 // how many were asked for
 }
 
 // newRepository serves an archive of this machine's own Postgres. Its programs hand over to the installed ones, since
-// those find their libraries and their share folder only from where they are.
-func newRepository(t *testing.T) *repository {
+// those find their libraries and their share folder only from where they are. The checksum that it answers, "" for a
+// 404, is made of the right one.
+func newRepository(t *testing.T, checksum func(right string) string) *repository {
 	t.Helper()
-	installed := start(t, localpg.Options{}).BinDir()
+	var installed string
+	if found := (localpg.Finder{}).Find(t.Context()); len(found) > 0 {
+		installed = found[0].Dir
+	} else {
+		installed = start(t, localpg.Options{}).BinDir()
+	}
 	var files bytes.Buffer
 	w := tar.NewWriter(&files)
 	require.NoError(t, w.WriteHeader(&tar.Header{Name: "bin/", Typeflag: tar.TypeDir, Mode: 0o700}))
@@ -52,11 +58,11 @@ func newRepository(t *testing.T) *repository {
 	require.NoError(t, z.Close())
 	sum := sha256.Sum256(jar.Bytes())
 
-	r := &repository{checksum: func(sum string) string { return sum }}
+	r := &repository{}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		answer := jar.Bytes()
 		if strings.HasSuffix(req.URL.Path, ".jar.sha256") {
-			answer = []byte(r.checksum(hex.EncodeToString(sum[:])))
+			answer = []byte(checksum(hex.EncodeToString(sum[:])))
 		} else {
 			r.archives.Add(1)
 		}
@@ -70,6 +76,8 @@ func newRepository(t *testing.T) *repository {
 	return r
 }
 
+func right(sum string) string { return sum }
+
 // storeXZ makes an xz file without compressing anything, for which there is no package.
 func storeXZ(data []byte) []byte {
 	crc := func(b []byte) []byte { return binary.LittleEndian.AppendUint32(nil, crc32.ChecksumIEEE(b)) }
@@ -77,7 +85,7 @@ func storeXZ(data []byte) []byte {
 	flags := []byte{0, 1} // The check of each block is a CRC32.
 
 	header := []byte{2, 0, 0x21, 1, 0x16, 0, 0, 0} // 12 bytes with its CRC, one filter: LZMA2, a dictionary of 8 MB.
-	block := append(header, crc(header)...)
+	block := slices.Concat(header, crc(header))
 	reset := byte(1)
 	for rest := data; len(rest) > 0; reset = 2 {
 		size := min(len(rest), 1<<16)

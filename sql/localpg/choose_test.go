@@ -30,7 +30,7 @@ func dataOf(t *testing.T, version string) (dir, precious string) {
 func TestDataOfAnotherMajorIsNotOpened(t *testing.T) {
 	t.Parallel()
 	empty := httptest.NewServer(http.NotFoundHandler())
-	defer empty.Close()
+	t.Cleanup(empty.Close)
 	root := openFolder(t)
 	install(t, root, "/usr/lib/postgresql/16/bin", "16.9", "postgres", "initdb", "pg_ctl")
 	machine := localpg.Finder{Root: root, Getenv: func(string) string { return "" }}
@@ -51,6 +51,7 @@ func TestDataOfAnotherMajorIsNotOpened(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			dir, precious := dataOf(t, test.version)
 			test.options.DataDir, test.options.RepositoryURL, test.options.CacheDir = dir, empty.URL, openFolder(t)
 			_, err := localpg.Start(t.Context(), test.options)

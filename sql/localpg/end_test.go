@@ -1,6 +1,7 @@
 package localpg_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -43,6 +44,24 @@ func TestKilledHolderOfDurableData(t *testing.T) {
 	require.Error(t, session.Ping(t.Context()))
 	require.Equal(t, held.DSN, s.DSN("postgres"))
 	execute(t, s.DSN("postgres"), "SELECT FROM kept")
+}
+
+// A server that takes its time to shut down still has the data.
+func TestDirectoryIsHeldUntilTheServerIsGone(t *testing.T) {
+	t.Parallel()
+	dir := openFolder(t)
+	held := hold(t, order{DataDir: dir})
+	require.NoError(t, syscall.Kill(held.PID, syscall.SIGSTOP))
+	held.kill(t)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := localpg.Start(ctx, localpg.Options{DataDir: dir})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, filepath.Join(dir, "lock"))
+
+	require.NoError(t, syscall.Kill(held.PID, syscall.SIGCONT))
+	start(t, localpg.Options{DataDir: dir})
 }
 
 func TestKilledHolderOfTemporaryData(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 
 func TestFetchedBinaries(t *testing.T) {
 	t.Parallel()
-	archive := newRepository(t)
+	archive := newRepository(t, right)
 	var printed bytes.Buffer
 	cache := filepath.Join(openFolder(t), "cache")
 	options := localpg.Options{Finder: emptyMachine(t), RepositoryURL: archive.URL + "/", CacheDir: cache, Progress: &printed}
@@ -41,7 +41,7 @@ func TestFetchedBinaries(t *testing.T) {
 // Every package's test binary starts a server, and go test runs several at once.
 func TestParallelProcessesFetchOnce(t *testing.T) {
 	t.Parallel()
-	archive := newRepository(t)
+	archive := newRepository(t, right)
 	o := order{RepositoryURL: archive.URL, CacheDir: openFolder(t), EmptyRoot: t.TempDir()}
 	printed := make([]bytes.Buffer, 3)
 	var all sync.WaitGroup
@@ -56,7 +56,7 @@ func TestParallelProcessesFetchOnce(t *testing.T) {
 
 func TestFetchedBinariesThatTheAccountCannotReach(t *testing.T) {
 	t.Parallel()
-	archive := newRepository(t)
+	archive := newRepository(t, right)
 	wanted := filepath.Join(closedFolder(t), "cache")
 	want := wanted
 	if isRoot() {
@@ -85,7 +85,7 @@ func TestDataFetchesItsOwnVersion(t *testing.T) {
 		}
 	}
 	s = start(t, localpg.Options{
-		DataDir: dir, RepositoryURL: newRepository(t).URL, CacheDir: openFolder(t),
+		DataDir: dir, RepositoryURL: newRepository(t, right).URL, CacheDir: openFolder(t),
 		Finder: localpg.Finder{Root: root, Getenv: func(string) string { return "" }},
 	})
 	execute(t, s.DSN("postgres"), "SELECT FROM kept")
@@ -93,7 +93,6 @@ func TestDataFetchesItsOwnVersion(t *testing.T) {
 
 func TestArchiveWithoutItsChecksumIsNotUsed(t *testing.T) {
 	t.Parallel()
-	archive := newRepository(t)
 	tests := []struct{ name, checksum, text string }{
 		{name: "none", text: "404 Not Found"},
 		{name: "another", checksum: strings.Repeat("0", 64), text: "should be 0000"},
@@ -101,7 +100,8 @@ func TestArchiveWithoutItsChecksumIsNotUsed(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			archive.checksum = func(string) string { return test.checksum }
+			t.Parallel()
+			archive := newRepository(t, func(string) string { return test.checksum })
 			cache := openFolder(t)
 			_, err := localpg.Start(t.Context(), localpg.Options{Finder: emptyMachine(t), RepositoryURL: archive.URL, CacheDir: cache})
 			require.ErrorIs(t, err, localpg.ErrNoBinaries)

@@ -23,6 +23,8 @@ type Binaries struct {
 	Major int
 }
 
+func programs() []string { return []string{"postgres", "initdb", "pg_ctl"} }
+
 // Finder looks for installed Postgres binaries: PATH, pg_config, and the places distributions put them.
 type Finder struct {
 	Root   string                   // stands in for "/"; empty means "/"
@@ -96,7 +98,7 @@ func (f Finder) getenv(name string) string {
 
 // inspect answers whether dir is a folder of binaries, and of which version.
 func inspect(ctx context.Context, dir string) (Binaries, error) {
-	for _, name := range []string{"postgres", "initdb", "pg_ctl"} {
+	for _, name := range programs() {
 		if !isExecutable(filepath.Join(dir, name)) {
 			return Binaries{}, fmt.Errorf("%w: %q has no executable %s; set WAKELATCH_POSTGRES_BIN to a folder with postgres, initdb and pg_ctl",
 				ErrIncompleteBinaries, dir, name)
@@ -134,7 +136,7 @@ func isExecutable(path string) bool {
 }
 
 // output runs a tool that only prints something. The bound is for a tool that waits for a terminal or a network mount.
-func output(ctx context.Context, tool string, arg string) (string, error) {
+func output(ctx context.Context, tool, arg string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool, arg)

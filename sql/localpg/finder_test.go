@@ -36,6 +36,7 @@ func TestFinder(t *testing.T) {
 		{
 			name: "the newest first, wherever it is", path: "/usr/bin",
 			install: func(t *testing.T, root string) {
+				t.Helper()
 				install(t, root, "/usr/bin", "15.14", all...)
 				install(t, root, "/usr/lib/postgresql/16/bin", "16.9 (Debian 16.9-1)", all...)
 				install(t, root, "/usr/pgsql-18/bin", "18beta1", all...)
@@ -51,6 +52,7 @@ func TestFinder(t *testing.T) {
 		{
 			name: "of one version, the one in PATH first", path: "/opt/pg/bin",
 			install: func(t *testing.T, root string) {
+				t.Helper()
 				install(t, root, "/usr/local/opt/postgresql@17/bin", "17.5", all...)
 				install(t, root, "/Applications/Postgres.app/Contents/Versions/17/bin", "17.4", all...)
 				install(t, root, "/opt/pg/bin", "17.0", all...)
@@ -64,6 +66,7 @@ func TestFinder(t *testing.T) {
 		{
 			name: "a folder counts only with all three programs", path: "/usr/bin",
 			install: func(t *testing.T, root string) {
+				t.Helper()
 				install(t, root, "/usr/bin", "18.0", "postgres", "initdb")
 				install(t, root, "/usr/lib/postgresql/17/bin", "17.0", "initdb", "pg_ctl")
 				install(t, root, "/usr/lib/postgresql/16/bin", "16.0", "postgres", "pg_ctl")
@@ -74,6 +77,7 @@ func TestFinder(t *testing.T) {
 		{
 			name: "other versions and other programs do not count", path: "/usr/bin",
 			install: func(t *testing.T, root string) {
+				t.Helper()
 				install(t, root, "/usr/lib/postgresql/14/bin", "14.18", all...)
 				install(t, root, "/usr/lib/postgresql/19/bin", "19devel", all...)
 				install(t, root, "/usr/pgsql-9/bin", "nonsense", all...)
@@ -82,6 +86,7 @@ func TestFinder(t *testing.T) {
 		{
 			name: "where pg_config says", path: "/usr/bin",
 			install: func(t *testing.T, root string) {
+				t.Helper()
 				install(t, root, "/srv/postgres/bin", "16.1", all...)
 				require.NoError(t, os.MkdirAll(filepath.Join(root, "/usr/bin"), 0o755))
 				require.NoError(t, os.WriteFile(filepath.Join(root, "/usr/bin/pg_config"), []byte("#!/bin/sh\n[ $1 = --bindir ] && echo /srv/postgres/bin\n"), 0o755))
@@ -91,6 +96,7 @@ func TestFinder(t *testing.T) {
 		{
 			name: "a folder found in two ways counts once", path: "/usr/bin:/usr/bin",
 			install: func(t *testing.T, root string) {
+				t.Helper()
 				install(t, root, "/usr/lib/postgresql/16/bin", "16.1", all...)
 				require.NoError(t, os.Symlink(filepath.Join(root, "/usr/lib/postgresql/16"), filepath.Join(root, "/usr/lib/postgresql/latest")))
 			},

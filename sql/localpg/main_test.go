@@ -32,21 +32,48 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	dir, err := temporaryFolder()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		// Every temporary server of these tests has ended, the killed ones too, so nothing of them may be left.
+		if left, _ := filepath.Glob(filepath.Join(dir, "wakelatch-*")); len(left) > 0 {
+			fmt.Fprintln(os.Stderr, "left behind:", left)
+			code = 1
+		}
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// temporaryFolder makes the folder that stands in for /tmp here and in all children. The fetching library leaves files
+// in it too.
+func temporaryFolder() (string, error) {
+	dir, err := os.MkdirTemp("", "localpg-test-")
+	if err != nil {
+		return "", err
+	}
+	return dir, errors.Join(os.Chmod(dir, 0o755), os.Setenv("TMPDIR", dir))
 }
 
 // order is what a child is told, and report what it answers.
 type order struct {
-	DataDir string
-	Durable bool
+	DataDir string `json:"data_dir"`
+	Durable bool   `json:"durable"`
 
 	// Without RepositoryURL the child uses what this machine has, else only what is fetched from there.
-	RepositoryURL, CacheDir, EmptyRoot string
+	RepositoryURL string `json:"repository_url"`
+	CacheDir      string `json:"cache_dir"`
+	EmptyRoot     string `json:"empty_root"`
 }
 
 type report struct {
-	PID, Port    int
-	DSN, DataDir string
+	PID     int    `json:"pid"`
+	Port    int    `json:"port"`
+	DSN     string `json:"dsn"`
+	DataDir string `json:"data_dir"`
 }
 
 // holdServer starts a server and keeps it until its input ends. A SIGINT it only reports.
@@ -160,7 +187,7 @@ func show(t *testing.T, conn *pgx.Conn, setting string) string {
 	return value
 }
 
-func execute(t *testing.T, dsn string, sql string) {
+func execute(t *testing.T, dsn, sql string) {
 	t.Helper()
 	_, err := connect(t, dsn).Exec(t.Context(), sql)
 	require.NoError(t, err)

@@ -66,7 +66,9 @@ func TestPasswordIsNeeded(t *testing.T) {
 
 func TestDurableServerKeepsItsDataItsPortAndItsPassword(t *testing.T) {
 	t.Parallel()
-	options := localpg.Options{DataDir: filepath.Join(openFolder(t), "new"), Durable: true}
+	options := localpg.Options{DataDir: openFolder(t), Durable: true}
+	// What an initdb that was cut short leaves is not in the way.
+	require.NoError(t, os.MkdirAll(filepath.Join(options.DataDir, "postgres.new", "base"), 0o700))
 	s, err := localpg.Start(t.Context(), options)
 	require.NoError(t, err)
 	conn := connect(t, s.DSN("postgres"))
@@ -76,15 +78,13 @@ func TestDurableServerKeepsItsDataItsPortAndItsPassword(t *testing.T) {
 	execute(t, s.DSN("postgres"), "CREATE TABLE kept ()")
 	stop(t, s)
 
-	// What an initdb that was cut short leaves is not in the way.
-	require.NoError(t, os.MkdirAll(filepath.Join(options.DataDir, "postgres.new", "base"), 0o700))
 	again, err := localpg.Start(t.Context(), options)
 	require.NoError(t, err)
 	require.Equal(t, s.DSN("postgres"), again.DSN("postgres"))
 	execute(t, again.DSN("postgres"), "SELECT FROM kept")
 	stop(t, again)
 
-	taken, err := net.Listen("tcp4", "127.0.0.1:"+strconv.Itoa(again.Port()))
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp4", "127.0.0.1:"+strconv.Itoa(again.Port()))
 	require.NoError(t, err)
 	defer taken.Close()
 	elsewhere := start(t, options)

@@ -96,12 +96,16 @@ func (s *Server) chooseFolder() (err error) {
 	return err
 }
 
-// waitForHolder waits for a watchdog whose parent has died, and for nobody else.
+// waitForHolder waits for a watchdog whose parent has died, and for nobody else. A server that does not end in a
+// minute is then the one to name.
 func (s *Server) waitForHolder() func(pid int) error {
 	begun := time.Now()
 	return func(pid int) error {
-		if alive(pid) || time.Since(begun) > time.Minute {
+		if alive(pid) {
 			return &HeldError{Dir: s.dir, PID: pid}
+		}
+		if server, _ := s.readStatus(); alive(server) && time.Since(begun) > time.Minute {
+			return &HeldError{Dir: s.dir, PID: server}
 		}
 		return nil
 	}
@@ -162,7 +166,7 @@ func (s *Server) loadPassword() error {
 }
 
 // writeFile replaces a file with one that only its owner can read.
-func writeFile(path string, text string) error {
+func writeFile(path, text string) error {
 	next := path + ".next"
 	if err := os.WriteFile(next, []byte(text), 0o600); err != nil {
 		return err

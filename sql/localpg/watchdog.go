@@ -52,7 +52,7 @@ func startWatchdog(ctx context.Context, lock *os.File, signal string, remove ...
 	defer gone.Close()
 
 	args := append([]string{"-c", watch, "wakelatch-watchdog", signal}, remove...)
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", args...) //nolint:gosec // the script is a constant.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", args...)
 	cmd.Dir, cmd.Env = "/", environment()
 	cmd.Stdin = listen
 	cmd.ExtraFiles = []*os.File{lock, gone}
@@ -100,7 +100,7 @@ func (w *watchdog) spawn(ctx context.Context, acc account, log *os.File, program
 	defer wait.Close()
 	// The caller's context bounds the start and not the life of the server.
 	shell := append([]string{"-c", gate, "sh", program}, args...)
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", shell...) //nolint:gosec // the script is a constant.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", shell...)
 	cmd.Dir, cmd.Env = "/", environment()
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = wait, log, log
 	cmd.ExtraFiles = []*os.File{w.alive}
