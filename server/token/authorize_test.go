@@ -147,8 +147,9 @@ func TestCallersShareOneLook(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 50 {
 			wg.Go(func() {
-				_, err := v.Authorize(t.Context(), "default", claim(5).Stream, tok)
-				require.NoError(t, err)
+				if _, err := v.Authorize(t.Context(), "default", claim(5).Stream, tok); err != nil {
+					t.Error(err)
+				}
 			})
 		}
 		synctest.Wait()
