@@ -1,0 +1,93 @@
+package dashboards_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/wakelatch/wakelatch/sql/dbtest"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+const (
+	dashboardFile = "grafana/dashboards/wakelatch.json"
+	rulesFile     = "prometheus/rules.yml"
+	runbookFile   = "../docs/runbook.md"
+)
+
+// expression is one PromQL expression and where it stands.
+type expression struct{ where, text string }
+
+type dashboard struct {
+	UID        string
+	Panels     []panel
+	Templating struct {
+		List []struct{ Name, Definition string }
+	}
+}
+
+type panel struct {
+	ID      int
+	Type    string
+	Title   string
+	GridPos struct{ X, Y, W, H int }
+	Targets []struct{ Expr, LegendFormat string }
+}
+
+type ruleFile struct {
+	Groups []struct {
+		Name  string
+		Rules []rule
+	}
+}
+
+type rule struct {
+	Alert       string
+	Expr        string
+	For         string
+	Labels      map[string]string
+	Annotations map[string]string
+}
+
+func readDashboard(t *testing.T) dashboard {
+	t.Helper()
+	text, err := os.ReadFile(dashboardFile)
+	require.NoError(t, err)
+	var d dashboard
+	require.NoError(t, json.Unmarshal(text, &d))
+	require.NotEmpty(t, d.Panels)
+	return d
+}
+
+func readRules(t *testing.T) []rule {
+	t.Helper()
+	text, err := os.ReadFile(rulesFile)
+	require.NoError(t, err)
+	var file ruleFile
+	require.NoError(t, yaml.Unmarshal(text, &file))
+	var rules []rule
+	for _, group := range file.Groups {
+		rules = append(rules, group.Rules...)
+	}
+	require.NotEmpty(t, rules)
+	return rules
+}
+
+func expressions(t *testing.T) []expression {
+	t.Helper()
+	var all []expression
+	for _, p := range readDashboard(t).Panels {
+		for _, target := range p.Targets {
+			all = append(all, expression{"panel " + p.Title, strings.ReplaceAll(target.Expr, "$__rate_interval", "1m")})
+		}
+	}
+	for _, r := range readRules(t) {
+		all = append(all, expression{"rule " + r.Alert, r.Expr})
+	}
+	return all
+}
