@@ -24,34 +24,42 @@ const (
 type expression struct{ where, text string }
 
 type dashboard struct {
-	UID        string
-	Panels     []panel
+	UID        string  `json:"uid"`
+	Panels     []panel `json:"panels"`
 	Templating struct {
-		List []struct{ Name, Definition string }
-	}
+		List []struct {
+			Definition string `json:"definition"`
+		} `json:"list"`
+	} `json:"templating"`
 }
 
 type panel struct {
-	ID      int
-	Type    string
-	Title   string
-	GridPos struct{ X, Y, W, H int }
-	Targets []struct{ Expr, LegendFormat string }
+	ID      int    `json:"id"`
+	Type    string `json:"type"`
+	Title   string `json:"title"`
+	GridPos struct {
+		X int `json:"x"`
+		Y int `json:"y"`
+		W int `json:"w"`
+		H int `json:"h"`
+	} `json:"gridPos"`
+	Targets []struct {
+		Expr string `json:"expr"`
+	} `json:"targets"`
 }
 
 type ruleFile struct {
 	Groups []struct {
-		Name  string
-		Rules []rule
-	}
+		Rules []rule `yaml:"rules"`
+	} `yaml:"groups"`
 }
 
 type rule struct {
-	Alert       string
-	Expr        string
-	For         string
-	Labels      map[string]string
-	Annotations map[string]string
+	Alert       string            `yaml:"alert"`
+	Expr        string            `yaml:"expr"`
+	For         string            `yaml:"for"`
+	Labels      map[string]string `yaml:"labels"`
+	Annotations map[string]string `yaml:"annotations"`
 }
 
 func readDashboard(t *testing.T) dashboard {

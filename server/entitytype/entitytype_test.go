@@ -138,20 +138,23 @@ func TestNamesThatLeadElsewhereAreRefused(t *testing.T) {
 
 func TestRegisterRefusesWhatCannotBeKept(t *testing.T) {
 	s := newService(t)
-	for field, change := range map[string]func(*entitytype.RegisterRequest){
-		"name":              func(r *entitytype.RegisterRequest) { r.Name = "runners" },
-		"description":       func(r *entitytype.RegisterRequest) { r.Description = strings.Repeat("x", 4097) },
-		"creation_schema":   func(r *entitytype.RegisterRequest) { r.CreationSchema = json.RawMessage(`[]`) },
-		"inbox_schemas":     func(r *entitytype.RegisterRequest) { r.InboxSchemas = json.RawMessage(`{"a":`) },
-		"state_schemas":     func(r *entitytype.RegisterRequest) { r.StateSchemas = json.RawMessage(`"text"`) },
-		"dispatch_policy":   func(r *entitytype.RegisterRequest) { r.DefaultDispatchPolicy = json.RawMessage(`{}`) },
-		"description ":      func(r *entitytype.RegisterRequest) { r.Description = "a\x00" },
-		"description\u00a0": func(r *entitytype.RegisterRequest) { r.Description = "a\xff" },
+	for _, test := range []struct {
+		field  string
+		change func(*entitytype.RegisterRequest)
+	}{
+		{"name", func(r *entitytype.RegisterRequest) { r.Name = "runners" }},
+		{"description", func(r *entitytype.RegisterRequest) { r.Description = strings.Repeat("x", 4097) }},
+		{"creation_schema", func(r *entitytype.RegisterRequest) { r.CreationSchema = json.RawMessage(`[]`) }},
+		{"inbox_schemas", func(r *entitytype.RegisterRequest) { r.InboxSchemas = json.RawMessage(`{"a":`) }},
+		{"state_schemas", func(r *entitytype.RegisterRequest) { r.StateSchemas = json.RawMessage(`"text"`) }},
+		{"dispatch_policy", func(r *entitytype.RegisterRequest) { r.DefaultDispatchPolicy = json.RawMessage(`{}`) }},
+		{"description", func(r *entitytype.RegisterRequest) { r.Description = "a\x00" }},
+		{"description", func(r *entitytype.RegisterRequest) { r.Description = "a\xff" }},
 	} {
 		request := entitytype.RegisterRequest{Tenant: tenant, Name: "demo"}
-		change(&request)
+		test.change(&request)
 		_, _, err := s.Register(t.Context(), request)
-		requireInvalid(t, err, strings.TrimSpace(field))
+		requireInvalid(t, err, test.field)
 	}
 }
 

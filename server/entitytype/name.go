@@ -8,7 +8,7 @@ const MaxName = 64
 // CheckName refuses a name that could not be the first segment of an entity's URL: one that is a route of
 // the server's, or that would need escaping.
 func CheckName(name string) error {
-	why := ""
+	var why string
 	switch {
 	case name == "":
 		why = "it is empty"

@@ -103,7 +103,7 @@ func (s *Service) List(ctx context.Context, tenant, after string, limit int) (ty
 		limit = DefaultPage
 	}
 	rows, err := s.queries.ListEntityTypes(ctx, s.pool,
-		db.ListEntityTypesParams{TenantID: tenant, After: after, MaxRows: int32(limit) + 1})
+		db.ListEntityTypesParams{TenantID: tenant, After: after, MaxRows: int64(limit) + 1})
 	if err != nil {
 		return nil, false, fmt.Errorf("list entity types: %w", err)
 	}

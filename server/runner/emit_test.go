@@ -46,26 +46,26 @@ func TestWakesOfARunnerThatRegistersForTheFirstTimeAreDueAtOnce(t *testing.T) {
 
 func TestWakesOfARunnerThatComesBackAreDueAtOnceAndOnce(t *testing.T) {
 	f := withWakes(t)
-	f.heartbeat("r1")
+	f.heartbeat()
 	require.Empty(t, f.due(), "a first heartbeat follows a registration, which did it")
-	f.heartbeat("r1")
+	f.heartbeat()
 	require.Empty(t, f.due(), "a live runner's heartbeat touches no wake")
 	require.Zero(t, f.nudges.Load())
 
-	f.leaseEnded("r1")
-	f.heartbeat("r1")
+	f.leaseEnded()
+	f.heartbeat()
 	require.Equal(t, ofR1, f.due())
 	require.EqualValues(t, 1, f.nudges.Load())
 
 	f.outAgain()
-	f.heartbeat("r1")
+	f.heartbeat()
 	require.Empty(t, f.due(), "it is back already")
 
-	f.leaseEnded("r1")
+	f.leaseEnded()
 	f.register("r1")
 	require.Equal(t, ofR1, f.due())
 	f.outAgain()
-	f.heartbeat("r1")
+	f.heartbeat()
 	require.Empty(t, f.due(), "the registration before this heartbeat did it")
 }
 
@@ -81,8 +81,8 @@ func TestWakesOfARunnerThatIsEnabledAreDueAtOnce(t *testing.T) {
 	_, err := f.SetAdminStatus(t.Context(), tenant, "r1", runner.Disabled)
 	require.NoError(t, err)
 	f.register("r1")
-	f.leaseEnded("r1")
-	f.heartbeat("r1")
+	f.leaseEnded()
+	f.heartbeat()
 	require.Empty(t, f.due(), "nothing is emitted for a disabled runner")
 	require.Zero(t, f.nudges.Load())
 

@@ -56,7 +56,7 @@ func (s *Service) List(ctx context.Context, r ListRequest) (runners []Runner, mo
 	var rows []db.ListRunnersRow
 	err = s.persist(ctx, func(ctx context.Context) (err error) {
 		rows, err = s.queries.ListRunners(ctx, s.pool, db.ListRunnersParams{
-			TenantID: r.Tenant, OwnerPrincipal: r.Owner, After: r.After, MaxRows: int32(limit) + 1,
+			TenantID: r.Tenant, OwnerPrincipal: r.Owner, After: r.After, MaxRows: int64(limit) + 1,
 		})
 		return err
 	})

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// maxListedClaims bounds the claims of a health report; their count is always the true one.
+	// The claims of a health report are bounded; their count is always the true one.
 	maxListedClaims = 100
-	// doneGrace is how long after its done a claim may stay active before it is called overdue.
+	// A claim that is active for this long after its done is overdue.
 	doneGrace = 5 * time.Second
-	// reconnectsTolerated is how many reconnects a client may report and still be called healthy.
+	// A client that reports more reconnects than this is not called healthy.
 	reconnectsTolerated = 5
 )
 

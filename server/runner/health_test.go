@@ -12,9 +12,9 @@ import (
 	"github.com/wakelatch/wakelatch/server/runner"
 )
 
-func (f *fixture) health(id string) runner.Health {
+func (f *fixture) health() runner.Health {
 	f.t.Helper()
-	h, err := f.Health(f.t.Context(), tenant, id)
+	h, err := f.Health(f.t.Context(), tenant, "r1")
 	require.NoError(f.t, err)
 	return h
 }
@@ -22,11 +22,11 @@ func (f *fixture) health(id string) runner.Health {
 func TestHealthOfAWorkingRunner(t *testing.T) {
 	f := newFixture(t)
 	f.register("r1")
-	f.heartbeat("r1")
+	f.heartbeat()
 	f.entity(tenant, "/demo/one", "r1")
-	f.claim("/demo/one", "r1", time.Second)
+	f.claim("/demo/one", time.Second)
 
-	encoded, err := json.Marshal(f.health("r1"))
+	encoded, err := json.Marshal(f.health())
 	require.NoError(t, err)
 	var got map[string]any
 	require.NoError(t, json.Unmarshal(encoded, &got))
@@ -63,6 +63,7 @@ func TestHealthOfAWorkingRunner(t *testing.T) {
 }
 
 func TestHealthVerdicts(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		prepare  func(f *fixture)
 		liveness runner.Liveness
@@ -73,13 +74,13 @@ func TestHealthVerdicts(t *testing.T) {
 			func(*fixture) {}, runner.Offline, runner.Degraded,
 			[]string{"the runner has sent no heartbeat yet"},
 		},
-		"alive": {func(f *fixture) { f.heartbeat("r1") }, runner.Online, runner.Healthy, []string{}},
+		"alive": {func(f *fixture) { f.heartbeat() }, runner.Online, runner.Healthy, []string{}},
 		"lease ended": {
-			func(f *fixture) { f.heartbeat("r1"); f.leaseEnded("r1") }, runner.Expired, runner.Unhealthy,
+			func(f *fixture) { f.heartbeat(); f.leaseEnded() }, runner.Expired, runner.Unhealthy,
 			[]string{"the runner's liveness lease ended 12 s ago"},
 		},
 		"disabled": {
-			func(f *fixture) { f.heartbeat("r1"); f.disable("r1") }, runner.Offline, runner.Unhealthy,
+			func(f *fixture) { f.heartbeat(); f.disable() }, runner.Offline, runner.Unhealthy,
 			[]string{"the runner is disabled"},
 		},
 		"client in trouble": {
@@ -93,7 +94,8 @@ func TestHealthVerdicts(t *testing.T) {
 		},
 		"client reconnected as often as is tolerated": {
 			func(f *fixture) { f.report(`{"stream_connected":true,"last_heartbeat_ok":true,"reconnect_count":5}`) },
-			runner.Online, runner.Healthy, []string{},
+			runner.Online, runner.Healthy,
+			[]string{},
 		},
 	}
 	for name, test := range tests {
@@ -102,16 +104,16 @@ func TestHealthVerdicts(t *testing.T) {
 			f := newFixture(t)
 			f.register("r1")
 			test.prepare(f)
-			h := f.health("r1")
+			h := f.health()
 			require.Equal(t, test.liveness, h.Runner.Liveness)
 			require.Equal(t, runner.HealthSummary{Status: test.status, Issues: test.issues}, h.Health)
 		})
 	}
 }
 
-func (f *fixture) disable(id string) {
+func (f *fixture) disable() {
 	f.t.Helper()
-	_, err := f.SetAdminStatus(f.t.Context(), tenant, id, runner.Disabled)
+	_, err := f.SetAdminStatus(f.t.Context(), tenant, "r1", runner.Disabled)
 	require.NoError(f.t, err)
 }
 
@@ -126,10 +128,10 @@ func (f *fixture) report(diagnostics string) {
 func TestOverdueClaimsAreListedFirstAndSaid(t *testing.T) {
 	f := newFixture(t)
 	f.register("r1")
-	f.heartbeat("r1")
+	f.heartbeat()
 	for _, url := range []string{"/demo/fresh", "/demo/done", "/demo/doneearlier", "/demo/ended", "/demo/endednow"} {
 		f.entity(tenant, url, "r1")
-		f.claim(url, "r1", time.Second)
+		f.claim(url, time.Second)
 	}
 	f.exec(`UPDATE wakelatch.consumer_claims SET done_at = statement_timestamp() - interval '3 seconds', done_outcome = 'succeeded'
 		WHERE consumer_id = 'w_done'`)
@@ -138,7 +140,7 @@ func TestOverdueClaimsAreListedFirstAndSaid(t *testing.T) {
 	f.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - interval '3.5 seconds' WHERE consumer_id = 'w_ended'`)
 	f.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - interval '1 second' WHERE consumer_id = 'w_endednow'`)
 
-	h := f.health("r1")
+	h := f.health()
 	require.EqualValues(t, 5, h.Claims.ActiveCount)
 	flags := map[string][2]bool{}
 	for i, c := range h.Claims.Active {
@@ -157,6 +159,7 @@ func TestOverdueClaimsAreListedFirstAndSaid(t *testing.T) {
 }
 
 func TestHeartbeatingWithoutProgressIsSaid(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		age     time.Duration
 		prepare string
@@ -178,11 +181,11 @@ func TestHeartbeatingWithoutProgressIsSaid(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t)
 			f.register("r1")
-			f.heartbeat("r1")
+			f.heartbeat()
 			f.entity(tenant, "/demo/one", "r1")
-			f.claim("/demo/one", "r1", test.age)
+			f.claim("/demo/one", test.age)
 			f.exec(test.prepare)
-			h := f.health("r1")
+			h := f.health()
 			require.Equal(t, test.issues, h.Health.Issues)
 			require.Equal(t, len(test.issues) > 0, h.Health.Status != runner.Healthy)
 		})
@@ -213,10 +216,10 @@ func TestDispatchCountsAreTrue(t *testing.T) {
 	f.exec(`UPDATE wakelatch.entities SET status = 'stopped' WHERE url = '/demo/stopped'`)
 	f.exec(`UPDATE wakelatch.entity_dispatch_state
 		SET outstanding_wake_id = NULL, outstanding_runner_id = NULL, outstanding_since = NULL WHERE entity_url = '/demo/stopped'`)
-	f.claim("/demo/busy", "r1", time.Second)
+	f.claim("/demo/busy", time.Second)
 	require.Equal(t, runner.HealthDispatch{
 		EntitiesWithActiveClaim: 1, EntitiesWithOutstandingWake: 1, EntitiesWithPendingWork: 1,
-	}, f.health("r1").Dispatch)
+	}, f.health().Dispatch)
 }
 
 func TestALongListOfClaimsIsCutAndItsCountIsNot(t *testing.T) {
@@ -225,7 +228,7 @@ func TestALongListOfClaimsIsCutAndItsCountIsNot(t *testing.T) {
 	f.exec(`INSERT INTO wakelatch.consumer_claims
 			(tenant_id, consumer_id, epoch, entity_url, stream_path, runner_id, entity_status, start_seq)
 		SELECT 'default', 'w' || n, 1, '/demo/' || n, 'demo/' || n || '/main', 'r1', 'idle', 0 FROM generate_series(1, 130) n`)
-	h := f.health("r1")
+	h := f.health()
 	require.Len(t, h.Claims.Active, 100)
 	require.EqualValues(t, 130, h.Claims.ActiveCount)
 	require.EqualValues(t, 130, h.Dispatch.EntitiesWithActiveClaim)

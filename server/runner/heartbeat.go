@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/wakelatch/wakelatch/sql/db"
@@ -39,7 +40,7 @@ func (s *Service) Heartbeat(ctx context.Context, r HeartbeatRequest) (Runner, er
 		r.Lease = DefaultLease
 	}
 	if r.Lease < MinLease || r.Lease > MaxLease {
-		return Runner{}, invalid("lease_ms", fmt.Sprint(r.Lease.Milliseconds()), "it must be between 1000 and 86400000")
+		return Runner{}, invalid("lease_ms", strconv.FormatInt(r.Lease.Milliseconds(), 10), "it must be between 1000 and 86400000")
 	}
 	if err := checkOffset(r.WakeStreamOffset); err != nil {
 		return Runner{}, err

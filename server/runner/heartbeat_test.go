@@ -22,7 +22,7 @@ func TestAHeartbeatExtendsTheLivenessLease(t *testing.T) {
 	require.Equal(t, runner.Online, r.Liveness)
 	require.Equal(t, time.Minute, r.LeaseExpiresAt.Sub(*r.LastSeenAt))
 	require.Equal(t, runner.DefaultLease, func() time.Duration {
-		r := f.heartbeat("r1")
+		r := f.heartbeat()
 		return r.LeaseExpiresAt.Sub(*r.LastSeenAt)
 	}())
 }
@@ -34,7 +34,7 @@ func TestAHeartbeatKeepsWhatItDoesNotReport(t *testing.T) {
 		Tenant: tenant, ID: "r1", WakeStreamOffset: "0000000000000007", Diagnostics: json.RawMessage(`{"claims_failed":3}`),
 	})
 	require.NoError(t, err)
-	r := f.heartbeat("r1")
+	r := f.heartbeat()
 	require.Equal(t, "0000000000000007", *r.WakeStreamOffset)
 	require.EqualValues(t, 3, *r.Diagnostics.ClaimsFailed)
 }

@@ -35,7 +35,7 @@ func TestRegisterAnswersTheRunnerAndMakesItsWakeStream(t *testing.T) {
 func TestRunnerIsShownInTheWireShape(t *testing.T) {
 	f := newFixture(t)
 	f.register("r1")
-	encoded, err := json.Marshal(f.heartbeat("r1"))
+	encoded, err := json.Marshal(f.heartbeat())
 	require.NoError(t, err)
 	var fields map[string]any
 	require.NoError(t, json.Unmarshal(encoded, &fields))

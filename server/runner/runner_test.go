@@ -49,9 +49,9 @@ func (f *fixture) register(id string) runner.Runner {
 	return r
 }
 
-func (f *fixture) heartbeat(id string) runner.Runner {
+func (f *fixture) heartbeat() runner.Runner {
 	f.t.Helper()
-	r, err := f.Heartbeat(f.t.Context(), runner.HeartbeatRequest{Tenant: tenant, ID: id})
+	r, err := f.Heartbeat(f.t.Context(), runner.HeartbeatRequest{Tenant: tenant, ID: "r1"})
 	require.NoError(f.t, err)
 	return r
 }
@@ -82,31 +82,30 @@ func (f *fixture) wake(tenant, url, runnerID string) {
 		WHERE tenant_id = $1 AND entity_url = $2`, tenant, url, runnerID)
 }
 
-// claim gives the runner an active claim of the entity, made age ago.
-func (f *fixture) claim(url, runnerID string, age time.Duration) (consumer string) {
+// claim gives r1 an active claim of the entity, made age ago.
+func (f *fixture) claim(url string, age time.Duration) {
 	f.t.Helper()
-	consumer = "w_" + url[len("/demo/"):]
+	consumer := "w_" + url[len("/demo/"):]
 	f.exec(`INSERT INTO wakelatch.consumer_claims
 			(tenant_id, consumer_id, epoch, entity_url, stream_path, runner_id, entity_status, start_seq, claimed_at)
-		VALUES ($1, $2, 1, $3, substr($3, 2) || '/main', $4, 'idle', 0, statement_timestamp() - $5::interval)`,
-		tenant, consumer, url, runnerID, age)
+		VALUES ($1, $2, 1, $3, substr($3, 2) || '/main', 'r1', 'idle', 0, statement_timestamp() - $4::interval)`,
+		tenant, consumer, url, age)
 	f.exec(`INSERT INTO wakelatch.claim_leases (tenant_id, consumer_id, epoch, expires_at)
 		VALUES ($1, $2, 1, statement_timestamp() + interval '30 seconds')`, tenant, consumer)
 	f.exec(`UPDATE wakelatch.entity_dispatch_state
-		SET generation = 1, active_consumer_id = $2, active_runner_id = $4, active_epoch = 1, active_claimed_at = statement_timestamp()
-		WHERE tenant_id = $1 AND entity_url = $3`, tenant, consumer, url, runnerID)
+		SET generation = 1, active_consumer_id = $2, active_runner_id = 'r1', active_epoch = 1, active_claimed_at = statement_timestamp()
+		WHERE tenant_id = $1 AND entity_url = $3`, tenant, consumer, url)
 	f.exec(`UPDATE wakelatch.streams SET claim_consumer_id = $2, claim_epoch = 1
 		WHERE tenant_id = $1 AND path = substr($3, 2) || '/main'`, tenant, consumer, url)
-	return consumer
 }
 
-// leaseEnded makes the runner's liveness lease end in the past, with the registration older than that.
-func (f *fixture) leaseEnded(id string) {
+// leaseEnded makes r1's liveness lease end in the past, with the registration older than that.
+func (f *fixture) leaseEnded() {
 	f.t.Helper()
 	f.exec(`UPDATE wakelatch.runner_diagnostics SET lease_expires_at = statement_timestamp() - interval '12 seconds'
-		WHERE tenant_id = $1 AND runner_id = $2`, tenant, id)
+		WHERE tenant_id = $1 AND runner_id = 'r1'`, tenant)
 	f.exec(`UPDATE wakelatch.runners SET updated_at = statement_timestamp() - interval '1 hour'
-		WHERE tenant_id = $1 AND id = $2`, tenant, id)
+		WHERE tenant_id = $1 AND id = 'r1'`, tenant)
 }
 
 // due lists the entities whose next attempt is now.

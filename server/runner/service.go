@@ -82,7 +82,7 @@ func (s *Service) persist(ctx context.Context, work func(ctx context.Context) er
 		if err == nil || !pg.IsContention(err) && !pg.IsUnavailable(err) {
 			return err
 		}
-		pause := time.NewTimer(wait/2 + rand.N(wait))
+		pause := time.NewTimer(wait/2 + rand.N(wait)) //nolint:gosec // spreads the retries and is no secret
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

@@ -18,7 +18,7 @@ const maxQuoted = 64
 // CheckID refuses an id that could not stand in a URL as one segment, unescaped: the id is part of the
 // path of the runner's wake stream.
 func CheckID(id string) error {
-	why := ""
+	var why string
 	switch {
 	case id == "":
 		why = "it is empty"

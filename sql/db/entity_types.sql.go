@@ -40,13 +40,13 @@ const listEntityTypes = `-- name: ListEntityTypes :many
 SELECT tenant_id, name, description, creation_schema, inbox_schemas, state_schemas, default_dispatch_policy, revision, created_at, updated_at FROM wakelatch.entity_types
 WHERE tenant_id = $1 AND name > $2::text
 ORDER BY name
-LIMIT $3::integer
+LIMIT $3::bigint
 `
 
 type ListEntityTypesParams struct {
 	TenantID string
 	After    string
-	MaxRows  int32
+	MaxRows  int64
 }
 
 func (q *Queries) ListEntityTypes(ctx context.Context, db DBTX, arg ListEntityTypesParams) ([]WakelatchEntityType, error) {

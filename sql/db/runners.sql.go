@@ -167,14 +167,14 @@ LEFT JOIN wakelatch.runner_diagnostics l ON l.tenant_id = r.tenant_id AND l.runn
 WHERE r.tenant_id = $1 AND r.id > $2::text
   AND ($3::text = '' OR r.owner_principal = $3::text)
 ORDER BY r.id
-LIMIT $4::integer
+LIMIT $4::bigint
 `
 
 type ListRunnersParams struct {
 	TenantID       string
 	After          string
 	OwnerPrincipal string
-	MaxRows        int32
+	MaxRows        int64
 }
 
 type ListRunnersRow struct {
@@ -337,11 +337,11 @@ SELECT mine.consumer_id, mine.epoch, mine.entity_url, mine.stream_path, mine.cla
        count(*) OVER () AS total
 FROM mine
 ORDER BY COALESCE(mine.overdue, false) DESC, mine.progress_at, mine.consumer_id
-LIMIT $1::integer
+LIMIT $1::bigint
 `
 
 type RunnerClaimsParams struct {
-	MaxRows      int32
+	MaxRows      int64
 	DoneGraceMs  int64
 	LeaseGraceMs int64
 	TenantID     string

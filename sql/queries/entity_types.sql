@@ -18,4 +18,4 @@ SELECT * FROM wakelatch.entity_types WHERE tenant_id = @tenant_id AND name = @na
 SELECT * FROM wakelatch.entity_types
 WHERE tenant_id = @tenant_id AND name > @after::text
 ORDER BY name
-LIMIT @max_rows::integer;
+LIMIT @max_rows::bigint;

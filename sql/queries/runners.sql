@@ -87,7 +87,7 @@ LEFT JOIN wakelatch.runner_diagnostics l ON l.tenant_id = r.tenant_id AND l.runn
 WHERE r.tenant_id = @tenant_id AND r.id > @after::text
   AND (@owner_principal::text = '' OR r.owner_principal = @owner_principal::text)
 ORDER BY r.id
-LIMIT @max_rows::integer;
+LIMIT @max_rows::bigint;
 
 -- name: SetRunnerAdminStatus :exec
 UPDATE wakelatch.runners
@@ -135,7 +135,7 @@ SELECT mine.consumer_id, mine.epoch, mine.entity_url, mine.stream_path, mine.cla
        count(*) OVER () AS total
 FROM mine
 ORDER BY COALESCE(mine.overdue, false) DESC, mine.progress_at, mine.consumer_id
-LIMIT @max_rows::integer;
+LIMIT @max_rows::bigint;
 
 -- name: RunnerDispatchCounts :many
 SELECT (SELECT count(*) FROM wakelatch.consumer_claims c
