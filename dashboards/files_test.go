@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
@@ -43,6 +42,9 @@ type panel struct {
 		W int `json:"w"`
 		H int `json:"h"`
 	} `json:"gridPos"`
+	Datasource struct {
+		UID string `json:"uid"`
+	} `json:"datasource"`
 	Targets []struct {
 		Expr string `json:"expr"`
 	} `json:"targets"`
@@ -74,12 +76,8 @@ func readDashboard(t *testing.T) dashboard {
 
 func readRules(t *testing.T) []rule {
 	t.Helper()
-	text, err := os.ReadFile(rulesFile)
-	require.NoError(t, err)
-	var file ruleFile
-	require.NoError(t, yaml.Unmarshal(text, &file))
 	var rules []rule
-	for _, group := range file.Groups {
+	for _, group := range readYAML[ruleFile](t, rulesFile).Groups {
 		rules = append(rules, group.Rules...)
 	}
 	require.NotEmpty(t, rules)
