@@ -143,18 +143,21 @@ func (e *entry) confirm(asked int64) {
 
 // Drop says that the stream's epochs up to and including epoch are over. A
 // claim with a newer epoch stays. The epoch is remembered, so no look-up that
-// is under way can bring its claim back.
-func (v *View) Drop(tenant, stream string, epoch int64) { v.end(tenant, stream, epoch, epoch) }
+// is under way can bring its claim back. It tells whether a claim was held until now.
+func (v *View) Drop(tenant, stream string, epoch int64) (held bool) {
+	return v.end(tenant, stream, epoch, epoch)
+}
 
 // Fenced says that the store refused a write of this epoch. An entry that is
 // not newer is dropped, so the next check looks it up.
 func (v *View) Fenced(tenant, stream string, epoch int64) { v.end(tenant, stream, epoch, 0) }
 
 // end removes a claim whose epoch is at most upTo and raises the mark of ended
-// epochs to over.
-func (v *View) end(tenant, stream string, upTo, over int64) {
+// epochs to over. It tells whether there was one.
+func (v *View) end(tenant, stream string, upTo, over int64) (removed bool) {
 	hash := v.table.hash(tenant, stream)
 	v.table.change(hash, tenant, stream, func(e *entry) *entry {
+		removed = false
 		switch {
 		case e == nil && over == 0:
 			return nil
@@ -163,6 +166,7 @@ func (v *View) end(tenant, stream string, upTo, over int64) {
 			// the older ones are over.
 			return e
 		case e.live():
+			removed = true
 			v.live.Add(-1)
 		case e != nil && over <= e.over:
 			return e
@@ -174,6 +178,7 @@ func (v *View) end(tenant, stream string, upTo, over int64) {
 		}
 		return next
 	})
+	return removed
 }
 
 // Distrust makes every claim unknown until it is looked up or put again. It is

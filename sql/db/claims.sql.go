@@ -12,11 +12,11 @@ import (
 
 const claimWakes = `-- name: ClaimWakes :many
 WITH input AS (
-    SELECT generate_subscripts($1::text[], 1)::integer AS ord,
-           unnest($1::text[]) AS tenant_id,
-           unnest($2::text[]) AS runner_id,
-           unnest($3::text[]) AS entity_url,
-           unnest($4::bigint[]) AS generation
+    SELECT unnest($1::integer[]) AS ord,
+           unnest($2::text[]) AS tenant_id,
+           unnest($3::text[]) AS runner_id,
+           unnest($4::text[]) AS entity_url,
+           unnest($5::bigint[]) AS generation
 ), decided AS (
     SELECT i.ord, i.tenant_id, i.runner_id, i.entity_url,
            d.outstanding_wake_id, d.generation, d.acked_seq,
@@ -53,7 +53,7 @@ WITH input AS (
 ), lease AS (
     INSERT INTO wakelatch.claim_leases (tenant_id, consumer_id, epoch, expires_at)
     SELECT w.tenant_id, w.outstanding_wake_id, w.generation,
-           statement_timestamp() + ($5::bigint) * interval '1 millisecond'
+           statement_timestamp() + ($6::bigint) * interval '1 millisecond'
     FROM winner w
 ), dispatch AS (
     UPDATE wakelatch.entity_dispatch_state d
@@ -100,6 +100,7 @@ ORDER BY n.ord
 `
 
 type ClaimWakesParams struct {
+	Ords        []int32
 	TenantIDs   []string
 	RunnerIDs   []string
 	EntityURLs  []string
@@ -108,7 +109,7 @@ type ClaimWakesParams struct {
 }
 
 type ClaimWakesRow struct {
-	Ord          int32
+	Ord          interface{}
 	Outcome      string
 	ConsumerID   string
 	Epoch        int64
@@ -125,6 +126,7 @@ type ClaimWakesRow struct {
 // and the second gets the same answer.
 func (q *Queries) ClaimWakes(ctx context.Context, db DBTX, arg ClaimWakesParams) ([]ClaimWakesRow, error) {
 	rows, err := db.Query(ctx, claimWakes,
+		arg.Ords,
 		arg.TenantIDs,
 		arg.RunnerIDs,
 		arg.EntityURLs,
@@ -450,12 +452,12 @@ func (q *Queries) LockStreamsOfClaims(ctx context.Context, db DBTX, arg LockStre
 
 const recordDones = `-- name: RecordDones :many
 WITH input AS (
-    SELECT generate_subscripts($1::text[], 1)::integer AS ord,
-           unnest($1::text[]) AS tenant_id,
-           unnest($2::text[]) AS consumer_id,
-           unnest($3::bigint[]) AS epoch,
-           unnest($4::text[]) AS outcome,
-           unnest($5::text[])::jsonb AS acked_streams
+    SELECT unnest($1::integer[]) AS ord,
+           unnest($2::text[]) AS tenant_id,
+           unnest($3::text[]) AS consumer_id,
+           unnest($4::bigint[]) AS epoch,
+           unnest($5::text[]) AS outcome,
+           unnest($6::text[])::jsonb AS acked_streams
 ), first AS (
     SELECT DISTINCT ON (i.tenant_id, i.consumer_id, i.epoch) i.ord, i.tenant_id, i.consumer_id, i.epoch, i.outcome, i.acked_streams
     FROM input i ORDER BY i.tenant_id, i.consumer_id, i.epoch, i.ord
@@ -492,6 +494,7 @@ ORDER BY i.ord
 `
 
 type RecordDonesParams struct {
+	Ords         []int32
 	TenantIDs    []string
 	ConsumerIDs  []string
 	Epochs       []int64
@@ -500,7 +503,7 @@ type RecordDonesParams struct {
 }
 
 type RecordDonesRow struct {
-	Ord        int32
+	Ord        interface{}
 	Outcome    string
 	StreamPath string
 }
@@ -508,6 +511,7 @@ type RecordDonesRow struct {
 // The claims and their streams are locked. From the commit on no write of these epochs lands.
 func (q *Queries) RecordDones(ctx context.Context, db DBTX, arg RecordDonesParams) ([]RecordDonesRow, error) {
 	rows, err := db.Query(ctx, recordDones,
+		arg.Ords,
 		arg.TenantIDs,
 		arg.ConsumerIDs,
 		arg.Epochs,
@@ -567,13 +571,13 @@ func (q *Queries) RenewLeaseOnRead(ctx context.Context, db DBTX, arg RenewLeaseO
 
 const renewLeases = `-- name: RenewLeases :many
 WITH input AS (
-    SELECT generate_subscripts($1::text[], 1)::integer AS ord,
-           unnest($1::text[]) AS tenant_id,
-           unnest($2::text[]) AS consumer_id,
-           unnest($3::bigint[]) AS epoch
+    SELECT unnest($1::integer[]) AS ord,
+           unnest($2::text[]) AS tenant_id,
+           unnest($3::text[]) AS consumer_id,
+           unnest($4::bigint[]) AS epoch
 ), renewed AS (
     UPDATE wakelatch.claim_leases l
-    SET expires_at = statement_timestamp() + ($4::bigint) * interval '1 millisecond',
+    SET expires_at = statement_timestamp() + ($5::bigint) * interval '1 millisecond',
         last_heartbeat_at = statement_timestamp()
     FROM input i
     WHERE l.tenant_id = i.tenant_id AND l.consumer_id = i.consumer_id AND l.epoch = i.epoch
@@ -591,6 +595,7 @@ ORDER BY i.ord
 `
 
 type RenewLeasesParams struct {
+	Ords        []int32
 	TenantIDs   []string
 	ConsumerIDs []string
 	Epochs      []int64
@@ -598,7 +603,7 @@ type RenewLeasesParams struct {
 }
 
 type RenewLeasesRow struct {
-	Ord          int32
+	Ord          interface{}
 	Renewed      bool
 	Status       string
 	ReleaseCause string
@@ -606,6 +611,7 @@ type RenewLeasesRow struct {
 
 func (q *Queries) RenewLeases(ctx context.Context, db DBTX, arg RenewLeasesParams) ([]RenewLeasesRow, error) {
 	rows, err := db.Query(ctx, renewLeases,
+		arg.Ords,
 		arg.TenantIDs,
 		arg.ConsumerIDs,
 		arg.Epochs,

@@ -320,14 +320,14 @@ func (q *Queries) RunnerExists(ctx context.Context, db DBTX, arg RunnerExistsPar
 
 const sendMessages = `-- name: SendMessages :many
 WITH input AS (
-    SELECT generate_subscripts($1::text[], 1)::integer AS ord,
-           unnest($1::text[]) AS tenant_id,
-           unnest($2::text[]) AS entity_url,
-           unnest($3::text[]) AS key,
-           unnest($4::bytea[]) AS body,
-           unnest($5::bytea[]) AS offset_marks,
-           unnest($6::bigint[]) AS size,
-           unnest($7::boolean[]) AS resumes
+    SELECT unnest($1::integer[]) AS ord,
+           unnest($2::text[]) AS tenant_id,
+           unnest($3::text[]) AS entity_url,
+           unnest($4::text[]) AS key,
+           unnest($5::bytea[]) AS body,
+           unnest($6::bytea[]) AS offset_marks,
+           unnest($7::bigint[]) AS size,
+           unnest($8::boolean[]) AS resumes
 ), decided AS (
     SELECT i.ord, i.tenant_id, i.entity_url, i.key, i.body, i.offset_marks, i.size, i.resumes, s.path, s.tail,
            CASE
@@ -377,6 +377,7 @@ ORDER BY n.ord
 `
 
 type SendMessagesParams struct {
+	Ords        []int32
 	TenantIDs   []string
 	EntityURLs  []string
 	Keys        []string
@@ -387,7 +388,7 @@ type SendMessagesParams struct {
 }
 
 type SendMessagesRow struct {
-	Ord     int32
+	Ord     interface{}
 	Outcome string
 	Status  string
 	Tail    int64
@@ -398,6 +399,7 @@ type SendMessagesRow struct {
 // entity adds nothing. A message whose mode is not paused resumes a paused entity.
 func (q *Queries) SendMessages(ctx context.Context, db DBTX, arg SendMessagesParams) ([]SendMessagesRow, error) {
 	rows, err := db.Query(ctx, sendMessages,
+		arg.Ords,
 		arg.TenantIDs,
 		arg.EntityURLs,
 		arg.Keys,

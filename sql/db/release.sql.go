@@ -222,11 +222,11 @@ func (q *Queries) PickOverdue(ctx context.Context, db DBTX, arg PickOverdueParam
 
 const releaseClaims = `-- name: ReleaseClaims :many
 WITH input AS (
-    SELECT generate_subscripts($1::text[], 1)::integer AS ord,
-           unnest($1::text[]) AS tenant_id,
-           unnest($2::text[]) AS consumer_id,
-           unnest($3::bigint[]) AS epoch,
-           unnest($4::text[]) AS cause
+    SELECT unnest($1::integer[]) AS ord,
+           unnest($2::text[]) AS tenant_id,
+           unnest($3::text[]) AS consumer_id,
+           unnest($4::bigint[]) AS epoch,
+           unnest($5::text[]) AS cause
 ), state AS (
     SELECT i.ord, i.tenant_id, i.consumer_id, i.epoch, i.cause,
            c.entity_url, c.stream_path, c.runner_id, c.status, c.done_at, c.done_outcome, c.released_at,
@@ -239,7 +239,7 @@ WITH input AS (
            (c.status = 'active' AND CASE i.cause
                WHEN 'done' THEN c.done_at IS NOT NULL
                WHEN 'expired' THEN c.done_at IS NULL AND l.expires_at <= statement_timestamp() AND (
-                   SELECT w.last_sweep_at > statement_timestamp() - ($5::bigint) * interval '1 millisecond'
+                   SELECT w.last_sweep_at > statement_timestamp() - ($6::bigint) * interval '1 millisecond'
                    FROM wakelatch.sweep_state w)
                ELSE true END) AS ends
     FROM input i
@@ -259,7 +259,7 @@ WITH input AS (
 ), claim AS (
     UPDATE wakelatch.consumer_claims c
     SET status = x.ended_status, released_at = statement_timestamp(), release_cause = x.cause,
-        released_by = $6::text, entity_cleared = x.points_here
+        released_by = $7::text, entity_cleared = x.points_here
     FROM ending x
     WHERE c.tenant_id = x.tenant_id AND c.consumer_id = x.consumer_id AND c.epoch = x.epoch AND c.status = 'active'
 ), lease AS (
@@ -271,8 +271,8 @@ WITH input AS (
         acked_seq = x.acked_after,
         failures = CASE WHEN x.failure THEN d.failures + 1 ELSE 0 END,
         next_attempt_at = CASE WHEN x.failure AND x.pending THEN statement_timestamp() + least(
-            ($7::bigint) * power(2, least(d.failures, 20)),
-            $8::bigint) * interval '1 millisecond' END,
+            ($8::bigint) * power(2, least(d.failures, 20)),
+            $9::bigint) * interval '1 millisecond' END,
         last_consumer_id = x.consumer_id, last_epoch = x.epoch,
         last_released_at = statement_timestamp(), last_release_cause = x.cause
     FROM ending x
@@ -295,7 +295,7 @@ WITH input AS (
         (tenant_id, consumer_id, epoch, transition, entity_url, runner_id, cause, entity_cleared, actor, reason)
     SELECT state.tenant_id, state.consumer_id, state.epoch,
            COALESCE(x.ended_status, 'done_late'), state.entity_url, state.runner_id, state.cause,
-           COALESCE(x.points_here, false), $9::text, NULLIF($10::text, '')
+           COALESCE(x.points_here, false), $10::text, NULLIF($11::text, '')
     FROM state LEFT JOIN ending x ON x.ord = state.ord
     WHERE state.ends OR (state.cause = 'done' AND state.done_at > state.released_at)
     ON CONFLICT (tenant_id, consumer_id, epoch, transition) DO NOTHING
@@ -307,15 +307,18 @@ SELECT state.ord, state.tenant_id::text AS tenant_id, state.consumer_id::text AS
              WHEN state.cause = 'done' AND state.done_at > state.released_at THEN 'stale'
              ELSE 'repeated' END)::text AS outcome,
        (state.ends AND state.points_here)::boolean AS entity_cleared,
+       COALESCE(ending.failure AND ending.pending, false)::boolean AS failure,
        COALESCE(state.generation, 0)::bigint AS current_epoch,
        COALESCE(entity.version, 0)::bigint AS version,
        COALESCE(extract(epoch FROM statement_timestamp() - state.done_at), 0)::double precision AS seconds_since_done
 FROM state
+LEFT JOIN ending ON ending.ord = state.ord
 LEFT JOIN entity ON entity.tenant_id = state.tenant_id AND entity.url = state.entity_url
 ORDER BY state.ord
 `
 
 type ReleaseClaimsParams struct {
+	Ords         []int32
 	TenantIDs    []string
 	ConsumerIDs  []string
 	Epochs       []int64
@@ -329,7 +332,7 @@ type ReleaseClaimsParams struct {
 }
 
 type ReleaseClaimsRow struct {
-	Ord              int32
+	Ord              interface{}
 	TenantID         string
 	ConsumerID       string
 	Epoch            int64
@@ -338,6 +341,7 @@ type ReleaseClaimsRow struct {
 	RunnerID         string
 	Outcome          string
 	EntityCleared    bool
+	Failure          bool
 	CurrentEpoch     int64
 	Version          int64
 	SecondsSinceDone float64
@@ -348,6 +352,7 @@ type ReleaseClaimsRow struct {
 // grace_ms: nobody expires because every node was away.
 func (q *Queries) ReleaseClaims(ctx context.Context, db DBTX, arg ReleaseClaimsParams) ([]ReleaseClaimsRow, error) {
 	rows, err := db.Query(ctx, releaseClaims,
+		arg.Ords,
 		arg.TenantIDs,
 		arg.ConsumerIDs,
 		arg.Epochs,
@@ -376,6 +381,7 @@ func (q *Queries) ReleaseClaims(ctx context.Context, db DBTX, arg ReleaseClaimsP
 			&i.RunnerID,
 			&i.Outcome,
 			&i.EntityCleared,
+			&i.Failure,
 			&i.CurrentEpoch,
 			&i.Version,
 			&i.SecondsSinceDone,

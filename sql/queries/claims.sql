@@ -2,7 +2,7 @@
 -- One item a claim asked for. The dispatch rows are locked. Of two items for one wake the first claims
 -- and the second gets the same answer.
 WITH input AS (
-    SELECT generate_subscripts(@tenant_ids::text[], 1)::integer AS ord,
+    SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
            unnest(@runner_ids::text[]) AS runner_id,
            unnest(@entity_urls::text[]) AS entity_url,
@@ -151,7 +151,7 @@ FROM state s;
 
 -- name: RenewLeases :many
 WITH input AS (
-    SELECT generate_subscripts(@tenant_ids::text[], 1)::integer AS ord,
+    SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
            unnest(@consumer_ids::text[]) AS consumer_id,
            unnest(@epochs::bigint[]) AS epoch
@@ -188,7 +188,7 @@ WHERE s.tenant_id = @tenant_id AND s.path = @path AND s.sealed_epoch < s.claim_e
 -- name: RecordDones :many
 -- The claims and their streams are locked. From the commit on no write of these epochs lands.
 WITH input AS (
-    SELECT generate_subscripts(@tenant_ids::text[], 1)::integer AS ord,
+    SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
            unnest(@consumer_ids::text[]) AS consumer_id,
            unnest(@epochs::bigint[]) AS epoch,

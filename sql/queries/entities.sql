@@ -42,7 +42,7 @@ LIMIT @max_rows::integer;
 -- One item a message. Dispatch rows, entities and main streams are locked. A key already used on the
 -- entity adds nothing. A message whose mode is not paused resumes a paused entity.
 WITH input AS (
-    SELECT generate_subscripts(@tenant_ids::text[], 1)::integer AS ord,
+    SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
            unnest(@entity_urls::text[]) AS entity_url,
            unnest(@keys::text[]) AS key,

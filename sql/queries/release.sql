@@ -29,7 +29,7 @@ FOR UPDATE;
 -- the entity is cleared. Expiry counts only for a lease that has ended, is not done, and was swept within
 -- grace_ms: nobody expires because every node was away.
 WITH input AS (
-    SELECT generate_subscripts(@tenant_ids::text[], 1)::integer AS ord,
+    SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
            unnest(@consumer_ids::text[]) AS consumer_id,
            unnest(@epochs::bigint[]) AS epoch,
@@ -114,10 +114,12 @@ SELECT state.ord, state.tenant_id::text AS tenant_id, state.consumer_id::text AS
              WHEN state.cause = 'done' AND state.done_at > state.released_at THEN 'stale'
              ELSE 'repeated' END)::text AS outcome,
        (state.ends AND state.points_here)::boolean AS entity_cleared,
+       COALESCE(ending.failure AND ending.pending, false)::boolean AS failure,
        COALESCE(state.generation, 0)::bigint AS current_epoch,
        COALESCE(entity.version, 0)::bigint AS version,
        COALESCE(extract(epoch FROM statement_timestamp() - state.done_at), 0)::double precision AS seconds_since_done
 FROM state
+LEFT JOIN ending ON ending.ord = state.ord
 LEFT JOIN entity ON entity.tenant_id = state.tenant_id AND entity.url = state.entity_url
 ORDER BY state.ord;
 

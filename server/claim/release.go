@@ -1,0 +1,162 @@
+package claim
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/wakelatch/wakelatch/jobs/args"
+	"github.com/wakelatch/wakelatch/server/notify"
+	"github.com/wakelatch/wakelatch/sql/db"
+	"github.com/wakelatch/wakelatch/sql/pg"
+)
+
+// Cause is why a claim is released.
+type Cause string
+
+// Causes of a release.
+const (
+	CauseDone    Cause = "done"
+	CauseExpired Cause = "expired"
+	CauseKilled  Cause = "killed"
+)
+
+// By is what released a claim: its job, or the sweep in the job's stead.
+type By string
+
+// Releasers.
+const (
+	ByJob    By = "job"
+	BySweep  By = "sweep"
+	BySignal By = "signal"
+)
+
+// Release is a set of claims to end for one cause.
+type Release struct {
+	Claims []args.Claim // at most args.MaxClaims, each once
+	Cause  Cause
+	By     By
+	Actor  string // who is named in the history
+	Reason string // why, in the actor's words; may be empty
+}
+
+// Released is what a queued Release did, valid after its pipeline ran and its transaction committed.
+type Released struct {
+	release Release
+	rows    []db.ReleaseClaimsRow
+	armed   *Armed
+}
+
+// ReleaseDone releases claims whose done is recorded and completes its job in the same transaction.
+// A claim already released, or ended before its done, is left as it is.
+func (s *Service) ReleaseDone(ctx context.Context, claims []args.Claim, complete func(tx pgx.Tx) error) error {
+	var p pg.Pipeline
+	done := s.QueueRelease(&p, Release{Claims: claims, Cause: CauseDone, By: ByJob, Actor: "system:job"})
+	err := pg.InTx(ctx, s.Pool, func(tx pgx.Tx) error {
+		if err := p.Run(ctx, tx); err != nil {
+			return err
+		}
+		return complete(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("release %d claims: %w", len(claims), err)
+	}
+	s.Announce(ctx, done)
+	return nil
+}
+
+// QueueRelease adds the statements of a release: the locks in order, the release, the next wakes, and the
+// notification of every node. All of it commits together or not at all. Announce follows the commit.
+func (s *Service) QueueRelease(p *pg.Pipeline, r Release) *Released {
+	q := s.queries
+	k := columnsOf(r.Claims, keyOf)
+	payloads := notify.Encode(endedEvents(r.Claims))
+	causes := make([]string, len(r.Claims))
+	for i := range causes {
+		causes[i] = string(r.Cause)
+	}
+	done := &Released{release: r}
+	QueueLocks(p, q, r.Claims)
+	pg.Many(p, &done.rows, func(ctx context.Context, conn pg.Conn) ([]db.ReleaseClaimsRow, error) {
+		return q.ReleaseClaims(ctx, conn, db.ReleaseClaimsParams{
+			Ords: pg.Ords(len(r.Claims)), TenantIDs: k.tenants, ConsumerIDs: k.consumers, Epochs: k.epochs, Causes: causes,
+			ReleasedBy: string(r.By), Actor: r.Actor, Reason: r.Reason, GraceMs: s.graceMs(),
+			BackoffMs: s.Backoff.Milliseconds(), BackoffMaxMs: s.BackoffMax.Milliseconds(),
+		})
+	})
+	done.armed = Arm(p, q, candidatesOf(r.Claims))
+	p.Exec(func(ctx context.Context, conn pg.Conn) error {
+		return q.Notify(ctx, conn, db.NotifyParams{Channel: notify.Channel, Payloads: payloads})
+	})
+	return done
+}
+
+// QueueLocks locks everything that these claims hold, in order.
+func QueueLocks(p *pg.Pipeline, q *db.Queries, claims []args.Claim) {
+	k := columnsOf(claims, keyOf)
+	p.Exec(func(ctx context.Context, conn pg.Conn) error {
+		return q.LockDispatchOfClaims(ctx, conn, db.LockDispatchOfClaimsParams{
+			TenantIDs: k.tenants, ConsumerIDs: k.consumers, Epochs: k.epochs,
+		})
+	})
+	lockClaims(p, q, k)
+	lockLeases(p, q, k)
+	p.Exec(func(ctx context.Context, conn pg.Conn) error {
+		return q.LockEntitiesOfClaims(ctx, conn, db.LockEntitiesOfClaimsParams{
+			TenantIDs: k.tenants, ConsumerIDs: k.consumers, Epochs: k.epochs,
+		})
+	})
+	lockStreamsOfClaims(p, q, k)
+}
+
+func candidatesOf(claims []args.Claim) []Candidate {
+	var out []Candidate
+	for _, c := range claims {
+		if entityURL, ok := EntityURL(c.Stream); ok {
+			out = append(out, Candidate{Tenant: c.Tenant, EntityURL: entityURL, WakeID: NewWakeID()})
+		}
+	}
+	return out
+}
+
+// endedEvents say that the epochs of these claims are over, which is true of every claim that a release
+// names, whether this one ends it or another did.
+func endedEvents(claims []args.Claim) []notify.Event {
+	events := make([]notify.Event, len(claims))
+	for i, c := range claims {
+		events[i] = notify.Event{Kind: notify.KindClaim, Tenant: c.Tenant, Key: c.Stream, Number: c.Epoch}
+	}
+	return events
+}
+
+// Announce tells this node what a committed release changed; the other nodes learn it by the transaction's
+// own notification.
+func (s *Service) Announce(ctx context.Context, done *Released) {
+	for _, row := range done.rows {
+		s.metrics.countRelease(done.release, row)
+		switch row.Outcome {
+		case outcomeReleased:
+			if row.Failure {
+				time.AfterFunc(s.Backoff, s.Nudge)
+			}
+			s.View.Drop(row.TenantID, row.StreamPath, row.Epoch)
+			if row.Version > 0 {
+				s.Announcer.EntityChanged(row.TenantID, row.EntityURL, row.Version)
+			}
+		case outcomeStale:
+			s.Logger.InfoContext(ctx, "done of an older epoch changed its own claim only",
+				"tenant_id", row.TenantID, "consumer_id", row.ConsumerID, "epoch", row.Epoch,
+				"current_epoch", row.CurrentEpoch, "entity_url", row.EntityURL)
+		}
+	}
+	s.AnnounceArmed(done.armed)
+}
+
+// Outcomes of a release, as the statement names them. Kept is a claim that is not to end, or not yet.
+const (
+	outcomeReleased = "released"
+	outcomeStale    = "stale"
+	outcomeKept     = "kept"
+)

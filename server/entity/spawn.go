@@ -1,0 +1,137 @@
+package entity
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/wakelatch/wakelatch/server/claim"
+	"github.com/wakelatch/wakelatch/server/entitytype"
+	"github.com/wakelatch/wakelatch/sql/db"
+	"github.com/wakelatch/wakelatch/sql/pg"
+)
+
+const maxIDBytes = 256
+
+// SpawnRequest makes an entity. JSON fields left nil are empty; without a dispatch policy the type's
+// default holds.
+type SpawnRequest struct {
+	Tenant         string
+	Type           string
+	ID             string
+	Principal      string
+	Args           json.RawMessage
+	Tags           json.RawMessage // an object of strings
+	DispatchPolicy json.RawMessage
+	InitialMessage json.RawMessage // the payload of the first message
+}
+
+// Spawn makes an entity with its stream and, in the same transaction, sends its first message. It fails
+// with an ExistsError, ErrUnknownType or ErrUnknownRunner. txid is the first message's.
+func (s *Service) Spawn(ctx context.Context, r SpawnRequest) (e Entity, txid string, err error) {
+	url, err := CheckURL(r.Type, r.ID)
+	if err != nil {
+		return Entity{}, "", err
+	}
+	row := db.InsertEntityParams{
+		TenantID: r.Tenant, URL: url, Type: r.Type, Tags: orEmptyObject(r.Tags), SpawnArgs: orEmptyObject(r.Args), CreatedBy: r.Principal,
+	}
+	if err := checkTags(row.Tags); err != nil {
+		return Entity{}, "", err
+	}
+	if row.DispatchPolicy, row.DispatchRunnerID, err = s.policy(ctx, r); err != nil {
+		return Entity{}, "", err
+	}
+	var messages []message
+	row.SpawnTxid = txidOf(r.Tenant, url, newKey("spawn"))
+	if len(r.InitialMessage) > 0 && string(r.InitialMessage) != "null" {
+		m, messageTxid, err := s.newMessage(SendRequest{Tenant: r.Tenant, EntityURL: url, Principal: r.Principal, Payload: r.InitialMessage})
+		if err != nil {
+			return Entity{}, "", err
+		}
+		messages, row.SpawnTxid = []message{m}, messageTxid
+	}
+	sent, err := s.insert(ctx, row, messages)
+	if pg.ConstraintName(err) == "entities_pkey" {
+		existing, getErr := s.Get(ctx, r.Tenant, url)
+		if getErr != nil {
+			return Entity{}, "", getErr
+		}
+		return Entity{}, "", &ExistsError{Entity: existing}
+	}
+	if err != nil {
+		return Entity{}, "", fmt.Errorf("spawn entity %s: %w", url, err)
+	}
+	s.announceSend(messages, sent)
+	e, err = s.Get(ctx, r.Tenant, url)
+	return e, row.SpawnTxid, err
+}
+
+// insert is one pipeline: an entity that exists already fails it as a whole.
+func (s *Service) insert(ctx context.Context, row db.InsertEntityParams, messages []message) (done *sent, err error) {
+	err = pg.RetryContention(func() error {
+		var p pg.Pipeline
+		p.Exec(func(ctx context.Context, conn pg.Conn) error {
+			return s.queries.InsertDispatch(ctx, conn, db.InsertDispatchParams{TenantID: row.TenantID, EntityURL: row.URL})
+		})
+		p.Exec(func(ctx context.Context, conn pg.Conn) error { return s.queries.InsertEntity(ctx, conn, row) })
+		p.Exec(func(ctx context.Context, conn pg.Conn) error {
+			return s.queries.InsertMainStream(ctx, conn, db.InsertMainStreamParams{TenantID: row.TenantID, Path: claim.MainStream(row.URL)})
+		})
+		done = s.queueSend(&p, messages)
+		return p.Run(ctx, s.Pool)
+	})
+	return done, err
+}
+
+// policy is the spawn's own dispatch policy or the type's default, and the runner it names.
+func (s *Service) policy(ctx context.Context, r SpawnRequest) (policy, runnerID string, err error) {
+	targets, err := s.queries.SpawnTargets(ctx, s.Pool, db.SpawnTargetsParams{TenantID: r.Tenant, Type: r.Type})
+	if err != nil {
+		return "", "", fmt.Errorf("read entity type %q: %w", r.Type, err)
+	}
+	if !targets.TypeExists {
+		return "", "", fmt.Errorf("entity type %q: %w", r.Type, ErrUnknownType)
+	}
+	policy = targets.DefaultPolicy
+	if given := string(r.DispatchPolicy); given != "" && given != "null" {
+		policy = given
+	}
+	if policy == "" || policy == "null" {
+		return "", "", nil
+	}
+	if runnerID, err = entitytype.ParsePolicy(json.RawMessage(policy)); err != nil || runnerID == "" {
+		return policy, "", err
+	}
+	known, err := s.queries.RunnerExists(ctx, s.Pool, db.RunnerExistsParams{TenantID: r.Tenant, ID: runnerID})
+	switch {
+	case err != nil:
+		return "", "", fmt.Errorf("read runner %q: %w", runnerID, err)
+	case !known:
+		return "", "", fmt.Errorf("runner %q: %w", runnerID, ErrUnknownRunner)
+	}
+	return policy, runnerID, nil
+}
+
+func orEmptyObject(raw json.RawMessage) string {
+	if len(raw) == 0 || string(raw) == "null" {
+		return "{}"
+	}
+	return string(raw)
+}
+
+func checkTags(tags string) error {
+	var values map[string]string
+	if err := json.Unmarshal([]byte(tags), &values); err != nil {
+		return &InvalidError{Field: "tags", Value: clip(tags), Why: "must be an object whose values are strings"}
+	}
+	return nil
+}
+
+func clip(text string) string {
+	const limit = 80
+	if len(text) <= limit {
+		return text
+	}
+	return text[:limit] + "…"
+}
