@@ -63,6 +63,8 @@ func Metrics() []Metric {
 		counter("wakelatch_notifications_total", "kind"),
 		histogram("wakelatch_notify_delay_seconds"),
 		counter("wakelatch_notify_published_total"),
+		counter("wakelatch_notify_dropped_total"),
+		counter("wakelatch_notify_publish_failures_total"),
 
 		histogram("wakelatch_batch_items", "batch"),
 		histogram("wakelatch_batch_flush_seconds", "batch"),

@@ -35,10 +35,11 @@ func Differences(registry prometheus.Collector) []string {
 	return lines
 }
 
-// A description tells its name and labels by its text alone.
+// A description tells its name and labels by its text alone: constant labels as name="value", the others as names.
 var (
-	namePattern   = regexp.MustCompile(`fqName: "([^"]+)"`)
-	labelsPattern = regexp.MustCompile(`variableLabels: \{([^}]*)\}`)
+	namePattern     = regexp.MustCompile(`fqName: "([^"]+)"`)
+	constantPattern = regexp.MustCompile(`constLabels: \{([^}]*)\}`)
+	variablePattern = regexp.MustCompile(`variableLabels: \{([^}]*)\}`)
 )
 
 func describe(c prometheus.Collector) map[string][]string {
@@ -54,9 +55,15 @@ func describe(c prometheus.Collector) map[string][]string {
 			continue
 		}
 		var labels []string
-		if list := labelsPattern.FindStringSubmatch(d.String()); list != nil && list[1] != "" {
-			labels = slices.Sorted(slices.Values(strings.Split(list[1], ",")))
+		for _, pattern := range []*regexp.Regexp{constantPattern, variablePattern} {
+			if list := pattern.FindStringSubmatch(d.String()); list != nil && list[1] != "" {
+				for label := range strings.SplitSeq(list[1], ",") {
+					label, _, _ = strings.Cut(label, "=")
+					labels = append(labels, label)
+				}
+			}
 		}
+		slices.Sort(labels)
 		found[name[1]] = labels
 	}
 	return found

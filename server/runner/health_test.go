@@ -106,6 +106,9 @@ func TestHealthVerdicts(t *testing.T) {
 			test.prepare(f)
 			h := f.health()
 			require.Equal(t, test.liveness, h.Runner.Liveness)
+			if test.liveness == runner.Expired {
+				require.Zero(t, *h.Runner.LeaseRemainingMS)
+			}
 			require.Equal(t, runner.HealthSummary{Status: test.status, Issues: test.issues}, h.Health)
 		})
 	}
@@ -172,7 +175,7 @@ func TestHeartbeatingWithoutProgressIsSaid(t *testing.T) {
 		"claim heartbeat long ago":   {95 * time.Second, `UPDATE wakelatch.claim_leases SET last_heartbeat_at = statement_timestamp() - interval '40.5 s'`, []string{"no progress on claim w_one epoch 1 for 40 s"}},
 		"append by the holder":       {95 * time.Second, appendAs(10, 0), []string{}},
 		"append from outside":        {95 * time.Second, appendAs(10, 10), []string{"no progress on claim w_one epoch 1 for 95 s"}},
-		"done, waiting for us":       {95 * time.Second, `UPDATE wakelatch.consumer_claims SET done_at = statement_timestamp() - interval '4 s', done_outcome = 'succeeded'`, []string{}},
+		"done, waiting for us":       {95 * time.Second, `UPDATE wakelatch.consumer_claims SET done_at = statement_timestamp() - interval '40.5 s', done_outcome = 'succeeded'`, []string{"claim w_one epoch 1 should have been released 40 s ago"}},
 		"runner gone":                {95 * time.Second, `UPDATE wakelatch.runner_diagnostics SET lease_expires_at = statement_timestamp() - interval '1.5 s'`, []string{"the runner's liveness lease ended 1 s ago"}},
 		"runner not heard of lately": {95 * time.Second, `UPDATE wakelatch.runner_diagnostics SET last_seen_at = statement_timestamp() - interval '80 s'`, []string{}},
 	}
