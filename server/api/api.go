@@ -8,6 +8,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/wakelatch/wakelatch/server/claim"
+	"github.com/wakelatch/wakelatch/server/entity"
+	"github.com/wakelatch/wakelatch/server/entitytype"
+	"github.com/wakelatch/wakelatch/server/runner"
+	"github.com/wakelatch/wakelatch/server/stream"
+	"github.com/wakelatch/wakelatch/server/token"
 )
 
 // Defaults of [Options].
@@ -23,6 +30,16 @@ type Options struct {
 	Auth Authenticator
 	// PublicURL is where runners reach a node; callbacks are made from it. Required.
 	PublicURL *url.URL
+	// The domain. A service that is nil makes its routes panic, which a caller sees as a 500.
+	Claims   *claim.Service
+	Entities *entity.Service
+	Runners  *runner.Service
+	Types    *entitytype.Service
+	Streams  *stream.Service
+	// View says whether a write token is its stream's current one. Required.
+	View *token.View
+	// Keyring proves the tokens of callbacks. Required.
+	Keyring *token.Keyring
 	// Ready says whether the node wants traffic; nil means always.
 	Ready func() bool
 	// IsUnavailable says whether an error means that the database is away or busy; nil means none does.
@@ -96,7 +113,7 @@ const (
 func (a *API) adapt(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		line := lineOf(r.Context())
-		line.route = rt.template
+		line.route = rt.label()
 		if r.ContentLength != 0 {
 			r.Body = http.MaxBytesReader(w, r.Body, a.options.MaxBody)
 		}
@@ -132,18 +149,27 @@ func (a *API) admit(rt route, r *http.Request) (*http.Request, error) {
 		return r, nil
 	}
 	if err := a.options.Auth.Admit(r); err != nil {
-		return r, err
+		return r, refusedReader(r, err)
 	}
 	if rt.access == admitted {
 		return r, nil
 	}
-	who, err := a.options.Auth.Identify(r)
+	who, err := a.identify(r)
 	if err != nil {
 		return r, err
 	}
+	return r.WithContext(context.WithValue(r.Context(), callerKey{}, who)), nil
+}
+
+// identify says who calls, and notes it on the request's log line.
+func (a *API) identify(r *http.Request) (Identity, error) {
+	who, err := a.options.Auth.Identify(r)
+	if err != nil {
+		return Identity{}, err
+	}
 	line := lineOf(r.Context())
 	line.tenant, line.principal = who.Tenant, who.Principal.Key()
-	return r.WithContext(context.WithValue(r.Context(), callerKey{}, who)), nil
+	return who, nil
 }
 
 type callerKey struct{}

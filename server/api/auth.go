@@ -1,8 +1,11 @@
 package api
 
 import (
+	"log/slog"
 	"net/http"
 	"strings"
+
+	"github.com/wakelatch/wakelatch/server/stream"
 )
 
 // Role is what a caller may do.
@@ -52,6 +55,17 @@ type UnauthorizedError struct{ Why string }
 
 // Error says why.
 func (e *UnauthorizedError) Error() string { return e.Why }
+
+// refusedReader is the refusal of a request as its sender can bear it: one that reads a wake stream would
+// repeat a 403 at once and for ever.
+func refusedReader(r *http.Request, err error) error {
+	path, unreadable := stream.ParsePath(r.PathValue(wildPath))
+	if r.Method == http.MethodGet && unreadable == nil && path.Kind() == stream.Wake {
+		note(r.Context(), slog.Any("cause", err))
+		return errWakeStream
+	}
+	return err
+}
 
 const (
 	claimTokenHeader = "Electric-Claim-Token"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 )
@@ -122,3 +123,6 @@ func queryInt(r *http.Request, name string, fallback int64) (int64, error) {
 	}
 	return n, nil
 }
+
+// clampInt is a page's length as the services take it; they bound it themselves.
+func clampInt(n int64) int { return int(min(n, math.MaxInt32)) }

@@ -10,7 +10,16 @@ import (
 var (
 	errNoRoute = errors.New("there is nothing under this path")
 	errMethod  = errors.New("this path does not take that method; the Allow header names those it takes")
-	errStopped = errors.New("the server is stopping; ask another node")
+	// errEpochMismatch leaves everything as it was: the token is of another claim than the body speaks of.
+	errEpochMismatch = errors.New("the epoch is not the claim token's; leave it out, or send the token of that epoch")
+	errNotOwner      = errors.New("the runner belongs to another principal")
+)
+
+// What is said of failures whose own text is not for the caller.
+const (
+	stopping = "this node is stopping; ask another one"
+	away     = "the database is away or busy; try again: what has a key, a token or a producer is not done twice"
+	internal = "something went wrong on the server; its log has the cause under the request id"
 )
 
 // row says how one kind of failure is told on the wire.
@@ -71,34 +80,25 @@ func tell[E error](details func(E) map[string]any) func(*row) {
 	}
 }
 
-// again sends Retry-After.
-func again(seconds string) func(*row) {
-	return func(r *row) { r.header = func(h http.Header, _ error) { h.Set("Retry-After", seconds) } }
+// field adds the name of the field that is wrong.
+func field[E error](name func(E) string) func(*row) {
+	return tell(func(err E) map[string]any { return map[string]any{"field": name(err)} })
 }
 
-// table is every failure that has a place on the wire, the narrow ones first. What is not in it is a
-// 503 if the database is away, else a 500 that says nothing about its cause.
-func table() []row {
-	return []row{
-		is("api.errNoRoute", errNoRoute, http.StatusNotFound, "NOT_FOUND"),
-		is("api.errMethod", errMethod, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED"),
-		is("api.errDraining", errDraining, http.StatusServiceUnavailable, "DRAINING", again("1")),
-		is("api.errStopped", errStopped, http.StatusServiceUnavailable, "DRAINING", again("1")),
-		as[*UnauthorizedError]("api.UnauthorizedError", http.StatusUnauthorized, "UNAUTHORIZED"),
-		as[*ForbiddenError]("api.ForbiddenError", http.StatusForbidden, "FORBIDDEN", func(r *row) {
-			r.code = func(err error) string {
-				var forbidden *ForbiddenError
-				errors.As(err, &forbidden)
-				return forbidden.Code
+// send sets headers from an error of the row's type.
+func send[E error](set func(http.Header, E)) func(*row) {
+	return func(r *row) {
+		r.header = func(h http.Header, err error) {
+			var found E
+			if errors.As(err, &found) {
+				set(h, found)
 			}
-		}),
-		as[*InvalidError]("api.InvalidError", http.StatusBadRequest, "INVALID_REQUEST", tell(func(e *InvalidError) map[string]any {
-			return map[string]any{"field": e.Field}
-		})),
-		as[*http.MaxBytesError]("http.MaxBytesError", http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE",
-			say("the body is larger than this server takes")),
+		}
 	}
 }
+
+// again sends Retry-After.
+func again(seconds string) func(*row) { return func(r *row) { r.header = retryAfter(seconds) } }
 
 // answer is what a failure looks like to the caller.
 type answer struct {
@@ -130,14 +130,12 @@ func (a *API) explain(r *http.Request, err error) answer {
 		return out
 	}
 	if cause := context.Cause(r.Context()); cause != nil && errors.Is(err, context.Canceled) {
-		return answer{Status: http.StatusServiceUnavailable, Code: "DRAINING", Message: errStopped.Error(), header: retryAfter("1")}
+		return answer{Status: http.StatusServiceUnavailable, Code: "DRAINING", Message: stopping, header: retryAfter("1")}
 	}
 	if a.options.IsUnavailable(err) || errors.Is(err, context.DeadlineExceeded) {
-		return answer{Status: http.StatusServiceUnavailable, Code: "UNAVAILABLE", header: retryAfter("1"),
-			Message: "the database is away or busy; nothing is known to have changed, try again"}
+		return answer{Status: http.StatusServiceUnavailable, Code: "UNAVAILABLE", Message: away, header: retryAfter("1")}
 	}
-	return answer{Status: http.StatusInternalServerError, Code: "INTERNAL", hidden: true,
-		Message: "something went wrong on the server; its log has the cause under the request id"}
+	return answer{Status: http.StatusInternalServerError, Code: "INTERNAL", Message: internal, hidden: true}
 }
 
 func retryAfter(seconds string) func(http.Header, error) {

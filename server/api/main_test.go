@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wakelatch/wakelatch/server/api"
+	"github.com/wakelatch/wakelatch/server/token"
 )
 
 func TestMain(m *testing.M) {
@@ -31,26 +33,38 @@ type site struct {
 
 func serve(t testing.TB, change ...func(*api.Options)) *site {
 	t.Helper()
-	registry := prometheus.NewRegistry()
-	log := &lines{out: t.Output()}
-	o := api.Options{
-		Logger:     slog.New(slog.NewJSONHandler(log, nil)),
-		Registerer: registry,
-		Gatherer:   registry,
-	}
 	server := httptest.NewUnstartedServer(nil)
 	public, err := url.Parse("http://" + server.Listener.Addr().String())
 	require.NoError(t, err)
-	o.PublicURL = public
-	o.Auth = api.NewNoAuth(public.Host, public)
-	for _, f := range change {
-		f(&o)
+	log := &lines{out: t.Output()}
+	registry := prometheus.NewRegistry()
+	own := func(o *api.Options) {
+		o.PublicURL, o.Auth = public, api.NewNoAuth(public.Host, public)
+		o.Logger = slog.New(slog.NewJSONHandler(log, nil))
+		o.Registerer, o.Gatherer = registry, registry
 	}
-	server.Config.Handler = api.New(o)
+	server.Config.Handler = api.New(options(t, append([]func(*api.Options){own}, change...)...))
 	server.Start()
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return &site{t: t, url: server.URL, registry: registry, log: log}
+}
+
+// options are those of an API without a domain behind it.
+func options(t testing.TB, change ...func(*api.Options)) api.Options {
+	t.Helper()
+	keyring, err := token.NewKeyring(bytes.Repeat([]byte("k"), 32))
+	require.NoError(t, err)
+	registry := prometheus.NewRegistry()
+	public := &url.URL{Scheme: "http", Host: "127.0.0.1:8080"}
+	o := api.Options{
+		Auth: api.NewNoAuth(public.Host, public), PublicURL: public, Keyring: keyring,
+		Logger: slog.New(slog.NewJSONHandler(t.Output(), nil)), Registerer: registry, Gatherer: registry,
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	return o
 }
 
 type reply struct {

@@ -103,10 +103,13 @@ func (a *API) finish(r *http.Request, rec *recorder, l *line, took time.Duration
 	attrs := []slog.Attr{
 		slog.String("request_id", l.requestID), slog.String("method", r.Method), slog.String("route", l.route),
 		slog.String("path", r.URL.Path), slog.Int("status", status), slog.Int64("bytes", rec.bytes),
-		slog.Duration("took", took),
+		slog.Float64("duration_ms", float64(took.Microseconds())/1000),
 	}
 	if l.tenant != "" {
-		attrs = append(attrs, slog.String("tenant_id", l.tenant), slog.String("principal", l.principal))
+		attrs = append(attrs, slog.String("tenant_id", l.tenant))
+	}
+	if l.principal != "" {
+		attrs = append(attrs, slog.String("principal", l.principal))
 	}
 	attrs = append(attrs, l.attrs...)
 	if l.err != nil {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/gorilla/mux"
+
+	"github.com/wakelatch/wakelatch/server/runner"
 )
 
 // route is one line of the route table.
@@ -17,6 +19,9 @@ type route struct {
 	handle   handlerFunc
 }
 
+// label is the template as logs and metrics show it.
+func (rt route) label() string { return strings.ReplaceAll(rt.template, ":.+}", "}") }
+
 // routes is every route of a node.
 func (a *API) routes() []route {
 	return []route{
@@ -25,6 +30,43 @@ func (a *API) routes() []route {
 		{"GET", "/readyz", open, a.readyz},
 		{"HEAD", "/readyz", open, a.readyz},
 		{"GET", "/metrics", open, a.serveMetrics()},
+
+		{"POST", "/_electric/runners", identified, a.registerRunner},
+		{"GET", "/_electric/runners", identified, a.listRunners},
+		{"GET", "/_electric/runners/{id}", identified, a.getRunner},
+		{"POST", "/_electric/runners/{id}/enable", identified, a.setRunner(runner.Enabled)},
+		{"POST", "/_electric/runners/{id}/disable", identified, a.setRunner(runner.Disabled)},
+		{"POST", "/_electric/runners/{id}/heartbeat", identified, a.heartbeatRunner},
+		{"GET", "/_electric/runners/{id}/health", identified, a.runnerHealth},
+		{"POST", "/_electric/runners/{id}/claim", identified, a.claimWake},
+
+		{"GET", "/_electric/claims/{consumer}/{epoch}", identified, a.getClaim},
+		{"POST", callbackPath + "/{consumer}", admitted, a.callback},
+
+		{"POST", "/_electric/entity-types", identified, a.registerType},
+		{"GET", "/_electric/entity-types", identified, a.listTypes},
+		{"GET", "/_electric/entity-types/{name}", identified, a.getType},
+
+		{"GET", "/_electric/entities", identified, a.listEntities},
+		{"PUT", "/_electric/entities/{type}/{id}", identified, a.spawnEntity},
+		{"GET", "/_electric/entities/{type}/{id}", identified, a.getEntity},
+		{"POST", "/_electric/entities/{type}/{id}/send", identified, a.send},
+		{"POST", "/_electric/entities/{type}/{id}/signal", identified, a.signal},
+		{"POST", "/_electric/entities/{type}/{id}/tags/{key}", admitted, a.setTag},
+		{"DELETE", "/_electric/entities/{type}/{id}/tags/{key}", admitted, a.deleteTag},
+
+		{"PUT", "/v1/stream/{path:.+}", admitted, a.anyStream(a.createStream)},
+		{"POST", "/v1/stream/{path:.+}", admitted, a.anyStream(a.appendStream)},
+		{"GET", "/v1/stream/{path:.+}", admitted, a.anyStream(a.readStream)},
+		{"HEAD", "/v1/stream/{path:.+}", admitted, a.anyStream(a.headStream)},
+		{"DELETE", "/v1/stream/{path:.+}", admitted, a.anyStream(a.deleteStream)},
+
+		// The streams of entities, /{type}/{id}/main, and of runners, /runners/{id}/wake.
+		{"PUT", "/{path:.+}", admitted, a.ownedStream(a.createStream)},
+		{"POST", "/{path:.+}", admitted, a.ownedStream(a.appendStream)},
+		{"GET", "/{path:.+}", admitted, a.ownedStream(a.readStream)},
+		{"HEAD", "/{path:.+}", admitted, a.ownedStream(a.headStream)},
+		{"DELETE", "/{path:.+}", admitted, a.ownedStream(a.deleteStream)},
 	}
 }
 
@@ -37,10 +79,13 @@ const wildPath = "path"
 func newRouter(a *API) http.Handler {
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	for _, rt := range a.routes() {
-		added := router.Handle(rt.template, a.pathValues(a.adapt(rt))).Methods(rt.method)
+		added := router.NewRoute()
 		if strings.HasPrefix(rt.template, "/{") {
+			// Before the path: a route that fails after its path matched makes mux forget that an earlier one
+			// took the path under another method.
 			added.MatcherFunc(outsideReserved)
 		}
+		added.Path(rt.template).Methods(rt.method).Handler(a.pathValues(a.adapt(rt)))
 	}
 	router.NotFoundHandler = a.adapt(route{access: admitted, template: unmatched, handle: func(http.ResponseWriter, *http.Request) error {
 		return errNoRoute

@@ -1,0 +1,31 @@
+package api
+
+import (
+	"net/http"
+	"net/http/httptest"
+)
+
+// ErrorNames are the names of the rows of the error table.
+func ErrorNames() []string {
+	var names []string
+	for _, r := range table() {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// Answer is how a failure is answered.
+func (a *API) Answer(err error) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	a.fail(w, httptest.NewRequest(http.MethodGet, "/", nil), err) //nolint:noctx // nothing waits for it
+	return w
+}
+
+// Routes is the route table as "METHOD template".
+func Routes() []string {
+	var lines []string
+	for _, rt := range (&API{}).routes() {
+		lines = append(lines, rt.method+" "+rt.template)
+	}
+	return lines
+}

@@ -1,0 +1,42 @@
+package api
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/wakelatch/wakelatch/server/stream"
+	"github.com/wakelatch/wakelatch/server/token"
+)
+
+// writeHolder is the claim whose write token for the stream the request carries. The answer is memory's or,
+// for a token it has not heard of, Postgres'; the fence of the write itself is what makes it right.
+func (a *API) writeHolder(r *http.Request, path string) (tenant string, holder stream.Holder, err error) {
+	secret := claimSecret(r)
+	if secret == "" {
+		return "", stream.Holder{}, invalidWriteToken("none was sent")
+	}
+	parsed, err := token.Parse(secret)
+	if err != nil {
+		return "", stream.Holder{}, invalidWriteToken("it is malformed")
+	}
+	held, err := a.options.View.Authorize(r.Context(), parsed.Tenant, path, secret)
+	var refused *token.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return "", stream.Holder{}, invalidWriteToken(string(refused.Reason))
+	case err != nil:
+		return "", stream.Holder{}, err
+	}
+	lineOf(r.Context()).tenant = held.Tenant
+	note(r.Context(), slog.String("consumer_id", held.Consumer), slog.Int64("epoch", held.Epoch))
+	return held.Tenant, stream.Holder{Consumer: held.Consumer, Epoch: held.Epoch}, nil
+}
+
+// invalidWriteToken is every refusal of a writer. The real runner ends its wake on it, where any other
+// status would make it send again.
+func invalidWriteToken(why string) error {
+	return &UnauthorizedError{Why: invalidWrite + ": " + why + "; stop writing, the claim is not this writer's"}
+}
+
+const invalidWrite = "Invalid write token"
