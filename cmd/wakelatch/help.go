@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func wantsHelp(arg string) bool {
+	return arg == "help" || arg == "-h" || arg == "-help" || arg == "--help"
+}
+
+func help(p process, args []string) int {
+	if len(args) == 0 {
+		p.print("%s", overview())
+		return exitOK
+	}
+	for _, cmd := range commands() {
+		if cmd.name == args[0] {
+			p.print("%s", usage(cmd))
+			return exitOK
+		}
+	}
+	p.say("wakelatch: there is no command %q\n\n%s", args[0], overview())
+	return exitUsage
+}
+
+// overview is what the binary does, in a screen.
+func overview() string {
+	var b strings.Builder
+	b.WriteString("wakelatch keeps the claim lifecycle of pull-wake runners in Postgres.\n\nCommands:\n")
+	for _, cmd := range commands() {
+		fmt.Fprintf(&b, "  %-18s %s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.summary)
+	}
+	b.WriteString("\nEvery setting is a flag and a variable: --lease 30s is WAKELATCH_LEASE=30s.\n")
+	b.WriteString("Settings of a command: wakelatch help COMMAND\n\n")
+	b.WriteString("Exit codes: 0 stopped as asked, 1 failed, 2 wrong command or setting, 3 the database's schema is behind.")
+	return b.String()
+}
+
+// usage is one command's help, made from the table of settings.
+func usage(cmd command) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "wakelatch %s: %s.\n", cmd.name, cmd.summary)
+	if cmd.details != "" {
+		fmt.Fprintf(&b, "%s\n", cmd.details)
+	}
+	fmt.Fprintf(&b, "\nUsage: wakelatch %s [flags] %s\n", cmd.name, cmd.args)
+	mine := slices.DeleteFunc(settings(), func(s setting) bool { return s.in&cmd.kind == 0 })
+	if len(mine) == 0 {
+		return strings.TrimSpace(b.String())
+	}
+	b.WriteString("\nFlags:\n")
+	for _, s := range mine {
+		fmt.Fprintf(&b, "  --%s %s\n      %s", s.name, s.kind, s.help)
+		if s.fallback != "" {
+			fmt.Fprintf(&b, " (default %s)", s.fallback)
+		}
+		fmt.Fprintf(&b, "\n      %s\n", s.variable())
+	}
+	return strings.TrimSpace(b.String())
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/wakelatch/wakelatch/server"
+)
+
+// nodeOptions are the settings of a node as package server takes them.
+func nodeOptions(p process, c config) server.Options {
+	return server.Options{
+		DatabaseURL: c.databaseURL, ListenDatabaseURL: c.listenDatabaseURL, Listen: c.listen, PublicURL: c.publicURL,
+		NodeID: c.nodeID, TokenKeys: c.tokenKeys, PoolSize: int32(c.poolSize), //nolint:gosec // the setting is at most 1000
+		Lease: c.lease, SweepInterval: c.sweep, ReconcileInterval: c.reconcile, RideOut: c.rideOut,
+		DrainDelay: c.drainDelay, LongPoll: c.longPoll, MaxBody: c.maxBody,
+		Logger: logger(p.stderr, c), RuntimeMetrics: c.runtimeMetrics,
+	}
+}
+
+func logger(w io.Writer, c config) *slog.Logger {
+	var level slog.Level
+	// The setting takes only names that slog knows.
+	_ = level.UnmarshalText([]byte(c.logLevel))
+	options := &slog.HandlerOptions{Level: level}
+	if c.logFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// runNode runs a node until ctx ends, which is a stop that was asked for, or until the node fails.
+func runNode(ctx context.Context, c config, o server.Options, started func(*server.Server)) error {
+	node, err := server.New(o)
+	if err != nil {
+		return err
+	}
+	if err := node.Start(ctx); err != nil {
+		return hint(err)
+	}
+	started(node)
+	select {
+	case <-ctx.Done():
+	case <-node.Done():
+	}
+	o.Logger.InfoContext(ctx, "node stops", "drain_delay", c.drainDelay, "drain_timeout", c.drainTimeout)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.drainDelay+c.drainTimeout)
+	defer cancel()
+	err = node.Stop(stop)
+	o.Logger.InfoContext(stop, "node stopped")
+	return errors.Join(node.Err(), err)
+}
+
+// hint adds the flag that helps.
+func hint(err error) error {
+	if errors.Is(err, server.ErrAddressInUse) {
+		return fmt.Errorf("%w (flag --listen)", err)
+	}
+	return err
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// parse reads a command's settings: the flag before the variable, the variable before the default. Every
+// bad one is reported, by name, in one error.
+func parse(cmd command, args []string, getenv func(string) (string, bool)) (config, []string, error) {
+	var c config
+	var wrong []error
+	flags := flag.NewFlagSet(cmd.name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	given := map[string]string{}
+	for _, s := range settings() {
+		if s.in&cmd.kind == 0 {
+			continue
+		}
+		keep := func(text string) error { given[s.name] = text; return nil }
+		if s.kind == "" {
+			flags.BoolFunc(s.name, s.help, keep)
+			continue
+		}
+		flags.Func(s.name, s.help, keep)
+	}
+	if err := flags.Parse(args); err != nil {
+		wrong = append(wrong, err)
+	}
+	for _, s := range settings() {
+		if s.in&cmd.kind == 0 {
+			continue
+		}
+		text, source := s.fallback, ""
+		if fromEnv, ok := getenv(s.variable()); ok && fromEnv != "" {
+			text, source = fromEnv, s.variable()
+		}
+		if fromFlag, ok := given[s.name]; ok {
+			text, source = fromFlag, "--"+s.name
+		}
+		if err := s.set(&c, text); err != nil {
+			if source == "" {
+				source = "--" + s.name + " or " + s.variable()
+			}
+			wrong = append(wrong, fmt.Errorf("%s %w", source, err))
+		}
+	}
+	if cmd.args == "" && flags.NArg() > 0 && len(wrong) == 0 {
+		wrong = append(wrong, fmt.Errorf("%q is no flag; flags begin with --", flags.Arg(0)))
+	}
+	wrong = append(wrong, relations(cmd, c)...)
+	if len(wrong) > 0 {
+		return config{}, nil, &usageError{joined(wrong)}
+	}
+	return c, flags.Args(), nil
+}
+
+// relations are what settings must be to each other.
+func relations(cmd command, c config) []error {
+	var wrong []error
+	if cmd.kind&forNodes == 0 {
+		return nil
+	}
+	if c.sweep > 0 && c.lease > 0 && c.sweep > c.lease {
+		wrong = append(wrong, errors.New("--sweep-interval must not be longer than --lease, or ended leases are found too late"))
+	}
+	if c.listen != "" && !c.insecureRemote && !loopback(c.listen) {
+		wrong = append(wrong, errors.New("--listen is reached by other machines, and without authentication every one of them may do everything; "+
+			"listen on 127.0.0.1, or say --insecure-allow-remote if the network is closed"))
+	}
+	return wrong
+}
+
+// loopback says whether only this machine reaches the address.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && addr.IsLoopback())
+}
+
+// joined is one error of many, a line each when there is more than one.
+func joined(all []error) error {
+	if len(all) == 1 {
+		return all[0]
+	}
+	text := strconv.Itoa(len(all)) + " settings are wrong:"
+	for _, err := range all {
+		text += "\n  " + err.Error()
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/wakelatch/wakelatch/sql/migrations"
+)
+
+// The exit codes.
+const (
+	exitOK      = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitPending = 3
+)
+
+// process is what a command has of the process it runs in.
+type process struct {
+	getenv         func(string) (string, bool)
+	stdout, stderr io.Writer
+}
+
+// say prints a line for a person.
+func (p process) say(format string, args ...any) { _, _ = fmt.Fprintf(p.stderr, format+"\n", args...) }
+
+// print puts out what was asked for.
+func (p process) print(format string, args ...any) {
+	_, _ = fmt.Fprintf(p.stdout, format+"\n", args...)
+}
+
+// command is one thing that the binary does.
+type command struct {
+	name    string
+	args    string // what stands behind the flags, for the usage line
+	summary string
+	details string
+	kind    commandSet
+	run     func(ctx context.Context, p process, c config, args []string) error
+}
+
+func commands() []command {
+	return []command{
+		{name: "dev", kind: forDev, run: dev, summary: "run one node with a Postgres of its own; nothing else to set up",
+			details: "The database lives in the data directory and survives a restart. Not for production: there is no authentication."},
+		{name: "serve", kind: forServe, run: serve, summary: "run one node for production",
+			details: "Start as many as you like on one database, behind any balancer. SIGTERM drains the node and exits with 0."},
+		{name: "migrate", args: "up|status", kind: forMigrate, run: migrate, summary: "bring a database to this build's schema, or show what is missing",
+			details: "status exits with 3 while something is missing."},
+		{name: "version", kind: forNone, run: version, summary: "print what was built"},
+	}
+}
+
+// run does what the command line says and returns the exit code.
+func run(ctx context.Context, args []string, p process) int {
+	if len(args) == 0 {
+		p.say("%s", overview())
+		return exitUsage
+	}
+	if wantsHelp(args[0]) {
+		return help(p, args[1:])
+	}
+	i := slices.IndexFunc(commands(), func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		p.say("wakelatch: there is no command %q\n\n%s", args[0], overview())
+		return exitUsage
+	}
+	cmd := commands()[i]
+	if slices.ContainsFunc(args[1:], wantsHelp) {
+		p.print("%s", usage(cmd))
+		return exitOK
+	}
+	config, rest, err := parse(cmd, args[1:], p.getenv)
+	if err == nil {
+		err = cmd.run(ctx, p, config, rest)
+	}
+	return report(p, cmd, err)
+}
+
+// usageError is a command line that cannot be followed.
+type usageError struct{ err error }
+
+// Error is the cause's.
+func (e *usageError) Error() string { return e.err.Error() }
+
+// Unwrap is the cause.
+func (e *usageError) Unwrap() error { return e.err }
+
+func report(p process, cmd command, err error) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &usage):
+		p.say("wakelatch %s: %v\nSee: wakelatch help %s", cmd.name, err, cmd.name)
+		return exitUsage
+	case errors.Is(err, migrations.ErrPending):
+		p.say("wakelatch %s: %v", cmd.name, err)
+		return exitPending
+	default:
+		p.say("wakelatch %s: %v", cmd.name, err)
+		return exitFailed
+	}
+}

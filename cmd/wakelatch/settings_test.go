@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+)
+
+// samples are a value other than the default for every setting. A setting without one fails the parity test.
+var samples = map[string]string{
+	"database-url":          "postgres://u:p@db:5432/w",
+	"listen-database-url":   "postgres://u:p@direct:5432/w",
+	"listen":                "127.0.0.1:9999",
+	"public-url":            "https://wake.example",
+	"data-dir":              "/data/w",
+	"postgres-bin":          "/opt/pg/bin",
+	"auth":                  "none",
+	"insecure-allow-remote": "true",
+	"token-key":             "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE",
+	"node-id":               "node-7",
+	"pool-size":             "7",
+	"lease":                 "7s",
+	"sweep-interval":        "700ms",
+	"reconcile-interval":    "7s",
+	"ride-out":              "7s",
+	"drain-delay":           "7s",
+	"drain-timeout":         "7s",
+	"long-poll-timeout":     "7s",
+	"max-body":              "70000",
+	"runtime-metrics":       "true",
+	"log-level":             "warn",
+	"log-format":            "text",
+}
+
+func TestEverySettingIsAFlagAndAVariable(t *testing.T) {
+	for _, cmd := range commands() {
+		for _, s := range settings() {
+			if s.in&cmd.kind == 0 {
+				continue
+			}
+			t.Run(cmd.name+" "+s.name, func(t *testing.T) {
+				value, ok := samples[s.name]
+				require.True(t, ok, "no sample value")
+				base := map[string]string{"WAKELATCH_DATABASE_URL": "postgres://other/x"}
+
+				byDefault := parsed(t, cmd, nil, base)
+				byFlag := parsed(t, cmd, []string{"--" + s.name + "=" + value}, base)
+				base[s.variable()] = value
+				byVariable := parsed(t, cmd, nil, base)
+
+				require.Empty(t, cmp.Diff(byFlag, byVariable, cmp.AllowUnexported(config{})))
+				if value != s.fallback {
+					require.NotEmpty(t, cmp.Diff(byDefault, byFlag, cmp.AllowUnexported(config{})), "the setting changes nothing")
+				}
+
+				base[s.variable()] = "\x00 wrong"
+				require.Empty(t, cmp.Diff(byFlag, parsed(t, cmd, []string{"--" + s.name + "=" + value}, base),
+					cmp.AllowUnexported(config{})), "the flag comes before the variable")
+				require.Contains(t, usage(cmd), "--"+s.name)
+				require.Contains(t, usage(cmd), s.variable())
+			})
+		}
+	}
+}
+
+func TestEveryFieldOfTheConfigIsSet(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range settings() {
+		var c config
+		require.NoError(t, s.set(&c, samples[s.name]), s.name)
+		v := reflect.ValueOf(c)
+		for i := range v.NumField() {
+			if !v.Field(i).IsZero() {
+				seen[v.Type().Field(i).Name] = true
+			}
+		}
+	}
+	require.Len(t, seen, reflect.TypeFor[config]().NumField(), "a field that no setting sets: %v", seen)
+}
+
+func TestBadSettingsAreReportedTogetherByName(t *testing.T) {
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{"serve", "--listen", "nowhere", "--lease=1", "--log-level", "loud"}, process{
+		stderr: &stderr, getenv: env(map[string]string{
+			"WAKELATCH_POOL_SIZE":  "many",
+			"WAKELATCH_PUBLIC_URL": "ftp://x",
+			"WAKELATCH_TOKEN_KEY":  "c2hvcnQ=",
+			"WAKELATCH_RIDE_OUT":   "forever",
+		}),
+	})
+	require.Equal(t, exitUsage, code)
+	for _, name := range []string{
+		"8 settings are wrong",
+		"--database-url or WAKELATCH_DATABASE_URL must be set",
+		"--listen must be host:port", "--lease must be a duration", "--log-level must be debug or info",
+		"WAKELATCH_POOL_SIZE must be a whole number", "WAKELATCH_PUBLIC_URL must be an http", "WAKELATCH_TOKEN_KEY key 1 must be",
+		"WAKELATCH_RIDE_OUT must be a duration",
+	} {
+		require.Contains(t, stderr.String(), name)
+	}
+	require.NotContains(t, stderr.String(), "c2hvcnQ", "a key must not be repeated")
+}
+
+func TestPasswordsAreNotRepeated(t *testing.T) {
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{"migrate", "--database-url", "postgres://u:hunter2@host:port/x", "up"}, process{stderr: &stderr, getenv: env(nil)})
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr.String(), "--database-url must be a Postgres URL")
+	require.NotContains(t, stderr.String(), "hunter2")
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	for _, tc := range []struct{ args, says string }{
+		{"", "Commands:"},
+		{"sevre", `there is no command "sevre"`},
+		{"serve --database-url postgres://h/d --listen=0.0.0.0:80", "--insecure-allow-remote"},
+		{"dev --listen=:8080", "--insecure-allow-remote"},
+		{"dev --no-such-flag", "no-such-flag"},
+		{"dev here", `"here" is no flag`},
+		{"serve --database-url postgres://h/d --lease 2s --sweep-interval 3s", "--sweep-interval must not be longer than --lease"},
+		{"migrate --database-url postgres://h/d", "up or status"},
+		{"migrate --database-url postgres://h/d down", "up or status"},
+		{"help sevre", `there is no command "sevre"`},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			var stderr bytes.Buffer
+			code := run(t.Context(), strings.Fields(tc.args), process{stderr: &stderr, getenv: env(nil)})
+			require.Equal(t, exitUsage, code)
+			require.Contains(t, stderr.String(), tc.says)
+		})
+	}
+}
+
+func TestHelpIsNoFailure(t *testing.T) {
+	for _, args := range []string{"help", "--help", "-h", "help serve", "serve --help", "dev -h"} {
+		var stdout bytes.Buffer
+		require.Equal(t, exitOK, run(t.Context(), strings.Fields(args), process{stdout: &stdout, getenv: env(nil)}), args)
+		require.Contains(t, stdout.String(), "wakelatch")
+	}
+}
+
+func TestVersionSaysWhatWasBuilt(t *testing.T) {
+	var stdout bytes.Buffer
+	require.Equal(t, exitOK, run(t.Context(), []string{"version"}, process{stdout: &stdout, getenv: env(nil)}))
+	require.Regexp(t, `^wakelatch \S+, revision .+ go1\.`, stdout.String())
+}
+
+func parsed(t *testing.T, cmd command, args []string, vars map[string]string) config {
+	t.Helper()
+	c, _, err := parse(cmd, args, env(vars))
+	require.NoError(t, err)
+	return c
+}
+
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := vars[name]
+		return value, ok
+	}
+}
