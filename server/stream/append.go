@@ -75,20 +75,25 @@ func newItem(req AppendRequest) (appendItem, error) {
 	if len(req.StreamSeq) > MaxStreamSeq {
 		return item, &InvalidError{Field: "Stream-Seq", Value: clip(req.StreamSeq), Why: "it is longer than 256 bytes"}
 	}
-	if err := item.setProducer(req.Producer); err != nil {
-		return item, err
+	if req.Producer == nil {
+		item.key = rand.Text()
+	} else {
+		item.producer = *req.Producer
+		if err := item.producer.check(); err != nil {
+			return item, err
+		}
 	}
 	if len(req.Body) == 0 && req.Close {
 		return item, nil
 	}
-	return item, item.setContent(req)
+	var err error
+	item.message, err = content(req)
+	item.mediaType = mediaType(req.ContentType)
+	return item, err
 }
 
-func (i *appendItem) setProducer(p *Producer) error {
+func (p Producer) check() error {
 	switch {
-	case p == nil:
-		i.key = rand.Text()
-		return nil
 	case p.ID == "" || len(p.ID) > MaxProducerID:
 		return &InvalidError{Field: "Producer-Id", Value: clip(p.ID), Why: "it must have 1 to 256 bytes"}
 	case p.Epoch < 0 || p.Epoch > MaxProducerNumber:
@@ -96,27 +101,24 @@ func (i *appendItem) setProducer(p *Producer) error {
 	case p.Seq < 0 || p.Seq > MaxProducerNumber:
 		return &InvalidError{Field: "Producer-Seq", Why: "it must be a whole number from 0 to 2^53-1"}
 	}
-	i.producer = *p
 	return nil
 }
 
-func (i *appendItem) setContent(req AppendRequest) error {
+func content(req AppendRequest) (Message, error) {
 	if len(req.Body) == 0 {
-		return &InvalidError{Field: "body", Why: "an append must not be empty"}
+		return Message{}, &InvalidError{Field: "body", Why: "an append must not be empty"}
 	}
 	if err := checkContentType(req.ContentType); err != nil {
-		return err
+		return Message{}, err
 	}
-	i.mediaType = mediaType(req.ContentType)
 	message, err := newMessage(req.ContentType, req.Body)
 	if err != nil {
-		return err
+		return Message{}, err
 	}
 	if message.Items == 0 {
-		return &InvalidError{Field: "body", Why: "an array that is appended must not be empty"}
+		return Message{}, &InvalidError{Field: "body", Why: "an array that is appended must not be empty"}
 	}
-	i.message = message
-	return nil
+	return message, nil
 }
 
 func newMessage(contentType string, body []byte) (Message, error) {

@@ -23,7 +23,7 @@ func TestAppendMovesTheTailByItsSize(t *testing.T) {
 	first := n.append(jsonBody("items", `[{"a":1}, 2]`))
 	require.EqualValues(t, len(`{"a":1}`)+1+len(`2`)+1, first.End)
 	n.append(jsonBody("items", `{"headers":{"operation":"insert"}}`))
-	require.Equal(t, fmt.Sprintf(`[{"a":1},2,{"headers":{"offset":"%016d","operation":"insert"}}]`, n.read("items", 0).Tail), n.content("items"))
+	require.JSONEq(t, fmt.Sprintf(`[{"a":1},2,{"headers":{"offset":"%016d","operation":"insert"}}]`, n.read("items", 0).Tail), n.content("items"))
 }
 
 func TestAppendRefusals(t *testing.T) {

@@ -40,17 +40,17 @@ func (n *node) family(name string) []*dto.Metric {
 	return nil
 }
 
-func (n *node) gauge(name string) float64 { return n.family(name)[0].GetGauge().GetValue() }
+func (n *node) gauge(name string) int { return int(n.family(name)[0].GetGauge().GetValue()) }
 
-func (n *node) counter(name string) float64 { return n.family(name)[0].GetCounter().GetValue() }
+func (n *node) counter(name string) int { return int(n.family(name)[0].GetCounter().GetValue()) }
 
-func (n *node) labelled(name, label string) float64 {
+func (n *node) labelled(name, label string) int {
 	for _, m := range n.family(name) {
 		if m.GetLabel()[0].GetValue() == label {
-			return m.GetCounter().GetValue()
+			return int(m.GetCounter().GetValue())
 		}
 	}
 	return 0
 }
 
-func (n *node) found(kind string) float64 { return n.labelled("wakelatch_reconcile_found_total", kind) }
+func (n *node) found(kind string) int { return n.labelled("wakelatch_reconcile_found_total", kind) }

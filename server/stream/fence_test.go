@@ -36,7 +36,7 @@ func TestFenceIsJudgedBeforeAllElse(t *testing.T) {
 				require.ErrorIs(t, err, stream.ErrFenced, what)
 			}
 			require.Equal(t, "[1]", n.content(mainPath))
-			require.EqualValues(t, 6, n.counter("wakelatch_appends_fenced_total"))
+			require.Equal(t, 6, n.counter("wakelatch_appends_fenced_total"))
 
 			n.exec(`UPDATE wakelatch.streams SET closed_at = now() WHERE path = $1`, mainPath)
 			req := jsonBody(mainPath, `2`)

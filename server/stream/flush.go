@@ -49,8 +49,9 @@ func columns(calls []batch.Call[appendItem]) (db.LockAppendStreamsParams, db.App
 	var c db.AppendStreamsParams
 	locked := make(map[Key]bool, len(calls))
 	first := make(map[producerKey]int64)
-	for _, call := range calls {
+	for n, call := range calls {
 		i := call.In
+		c.Ords = append(c.Ords, int32(n)) //nolint:gosec // a batch is small
 		if !locked[i.Key] {
 			locked[i.Key] = true
 			lock.TenantIDs = append(lock.TenantIDs, i.Tenant)

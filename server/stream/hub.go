@@ -9,8 +9,8 @@ import (
 	"github.com/wakelatch/wakelatch/sql/db"
 )
 
-// What a stream's changes are counted by: its tail, and once it is closed a number above every tail. numberGone says that
-// the stream was deleted.
+// What a stream's changes are counted by: its tail, and once it is closed a number above every tail. The number of a deleted
+// stream is numberGone.
 const (
 	numberClosed int64 = 1 << 62
 	numberGone   int64 = -1

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"unicode/utf8"
@@ -117,11 +118,9 @@ func (p *jsonParser) headers() error {
 
 // isKey compares a key as it stands in the text, quotes included, with a name: an escaped spelling is the same key.
 func isKey(quoted []byte, name string) bool {
-	for _, c := range quoted {
-		if c == '\\' {
-			var key string
-			return json.Unmarshal(quoted, &key) == nil && key == name
-		}
+	if bytes.IndexByte(quoted, '\\') >= 0 {
+		var key string
+		return json.Unmarshal(quoted, &key) == nil && key == name
 	}
 	return string(quoted[1:len(quoted)-1]) == name
 }
@@ -147,7 +146,7 @@ func (p *jsonParser) value() error {
 	return p.fault("a value is expected")
 }
 
-// members takes an object. take is called at the first byte of each value, and must take that value.
+// members takes an object. It calls take at the first byte of each value, and take must take that value.
 func (p *jsonParser) members(take func(key []byte) error) error {
 	return p.list('}', func() error {
 		if p.peek() != '"' {
@@ -169,7 +168,7 @@ func (p *jsonParser) members(take func(key []byte) error) error {
 	})
 }
 
-// elements takes an array. take is called at the first byte of each element, and must take it.
+// elements takes an array. It calls take at the first byte of each element, and take must take it.
 func (p *jsonParser) elements(take func() error) error { return p.list(']', take) }
 
 func (p *jsonParser) list(end byte, take func() error) error {

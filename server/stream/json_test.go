@@ -15,7 +15,7 @@ import (
 const end stream.Offset = 123
 
 // render is what a reader gets of one append.
-func render(t testing.TB, body string) string {
+func render(t *testing.T, body string) string {
 	t.Helper()
 	m, err := stream.JSONMessages([]byte(body))
 	require.NoError(t, err)

@@ -83,8 +83,7 @@ func (m *model) admits(p, known stream.Producer, has bool) error {
 
 // told is an error as far as the model has to say it.
 func told(err error) string {
-	var invalid *stream.InvalidError
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*stream.InvalidError](err); ok {
 		return "invalid " + invalid.Field
 	}
 	return fmt.Sprint(err)

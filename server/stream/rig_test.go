@@ -22,7 +22,7 @@ const tenant = "default"
 // learn by themselves or are told by the test.
 type node struct {
 	*stream.Service
-	t        testing.TB
+	t        *testing.T
 	pool     *pgxpool.Pool
 	hub      *stream.Hub
 	said     *hints
@@ -47,12 +47,12 @@ func (h *hints) all() []notify.Event {
 	return append([]notify.Event(nil), h.events...)
 }
 
-func open(t testing.TB) *node {
+func open(t *testing.T) *node {
 	t.Helper()
 	return start(t, dbtest.New(t).Pool)
 }
 
-func start(t testing.TB, pool *pgxpool.Pool, change ...func(*stream.Options)) *node {
+func start(t *testing.T, pool *pgxpool.Pool, change ...func(*stream.Options)) *node {
 	t.Helper()
 	n := &node{t: t, pool: pool, said: &hints{}, registry: prometheus.NewRegistry()}
 	n.hub = stream.NewHub(stream.HubOptions{Pool: pool, Publisher: n.said, Registerer: n.registry})

@@ -11,25 +11,25 @@ import (
 
 const appendStreams = `-- name: AppendStreams :many
 WITH item AS (
-    SELECT generate_subscripts($1::text[], 1)::integer AS ord,
-           unnest($1::text[]) AS tenant_id,
-           unnest($2::text[]) AS path,
-           unnest($3::text[]) AS consumer,
-           unnest($4::bigint[]) AS epoch,
-           unnest($5::text[]) AS media_type,
-           unnest($6::text[]) AS stream_seq,
-           unnest($7::text[]) AS producer_id,
-           unnest($8::bigint[]) AS producer_epoch,
-           unnest($9::bigint[]) AS first_seq,
-           unnest($10::bigint[]) AS seq,
-           unnest($11::bigint[]) AS size,
-           unnest($12::boolean[]) AS closes,
-           unnest($13::text[]) AS key,
-           unnest($14::boolean[]) AS retry
+    SELECT unnest($1::integer[]) AS ord,
+           unnest($2::text[]) AS tenant_id,
+           unnest($3::text[]) AS path,
+           unnest($4::text[]) AS consumer,
+           unnest($5::bigint[]) AS epoch,
+           unnest($6::text[]) AS media_type,
+           unnest($7::text[]) AS stream_seq,
+           unnest($8::text[]) AS producer_id,
+           unnest($9::bigint[]) AS producer_epoch,
+           unnest($10::bigint[]) AS first_seq,
+           unnest($11::bigint[]) AS seq,
+           unnest($12::bigint[]) AS size,
+           unnest($13::boolean[]) AS closes,
+           unnest($14::text[]) AS key,
+           unnest($15::boolean[]) AS retry
 ), content AS (
-    SELECT generate_subscripts($15::bytea[], 1)::integer AS ord,
-           unnest($15::bytea[]) AS body,
-           unnest($16::bytea[]) AS marks
+    SELECT unnest($1::integer[]) AS ord,
+           unnest($16::bytea[]) AS body,
+           unnest($17::bytea[]) AS marks
 ), judged AS (
     SELECT i.ord, i.tenant_id, i.path, i.producer_id, i.producer_epoch, i.seq, i.size, i.stream_seq, i.closes, i.key, s.tail, s.closed_at, s.outside_tail > s.claim_outside_tail AS outside,
            p.epoch AS known_epoch, p.last_seq AS known_seq, p.end_offset AS known_end, w.end_offset AS written_end,
@@ -103,6 +103,7 @@ ORDER BY j.ord
 `
 
 type AppendStreamsParams struct {
+	Ords           []int32
 	TenantIDs      []string
 	Paths          []string
 	Consumers      []string
@@ -131,13 +132,15 @@ type AppendStreamsRow struct {
 	KnownSeq   int64
 }
 
-// One item an append. The streams are locked. Every item is judged against the rows as they were before
+// One item an append, numbered by ords: the planner sees how many an array holds, and would take
+// generate_subscripts for a thousand. The streams are locked. Every item is judged against the rows as they were before
 // the batch, which is right because the batch holds, for one producer of one stream, a run of consecutive
 // sequence numbers of one epoch, beginning at first_seq, and nothing of a stream behind an item that states
 // a stream_seq or closes it. The fence comes before whatever a writer whose claim is over could
 // otherwise learn or change. An item with retry may have been written before; its key tells.
 func (q *Queries) AppendStreams(ctx context.Context, db DBTX, arg AppendStreamsParams) ([]AppendStreamsRow, error) {
 	rows, err := db.Query(ctx, appendStreams,
+		arg.Ords,
 		arg.TenantIDs,
 		arg.Paths,
 		arg.Consumers,

@@ -10,13 +10,14 @@ ORDER BY s.tenant_id, s.path
 FOR UPDATE OF s;
 
 -- name: AppendStreams :many
--- One item an append. The streams are locked. Every item is judged against the rows as they were before
+-- One item an append, numbered by ords: the planner sees how many an array holds, and would take
+-- generate_subscripts for a thousand. The streams are locked. Every item is judged against the rows as they were before
 -- the batch, which is right because the batch holds, for one producer of one stream, a run of consecutive
 -- sequence numbers of one epoch, beginning at first_seq, and nothing of a stream behind an item that states
 -- a stream_seq or closes it. The fence comes before whatever a writer whose claim is over could
 -- otherwise learn or change. An item with retry may have been written before; its key tells.
 WITH item AS (
-    SELECT generate_subscripts(@tenant_ids::text[], 1)::integer AS ord,
+    SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
            unnest(@paths::text[]) AS path,
            unnest(@consumers::text[]) AS consumer,
@@ -32,7 +33,7 @@ WITH item AS (
            unnest(@keys::text[]) AS key,
            unnest(@retries::boolean[]) AS retry
 ), content AS (
-    SELECT generate_subscripts(@bodies::bytea[], 1)::integer AS ord,
+    SELECT unnest(@ords::integer[]) AS ord,
            unnest(@bodies::bytea[]) AS body,
            unnest(@marks::bytea[]) AS marks
 ), judged AS (
