@@ -7,7 +7,7 @@ import (
 )
 
 // AppendTogether writes requests in as few batches as the admission allows, as the batcher would if all
-// had arrived at once. written is the order in which they were written.
+// had arrived at once, and says in which order that was.
 func (s *Service) AppendTogether(ctx context.Context, requests []AppendRequest) (written []int, out []Appended, errs []error, err error) {
 	out, errs = make([]Appended, len(requests)), make([]error, len(requests))
 	waiting := make([]int, len(requests))

@@ -2,7 +2,7 @@ package stream_test
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -82,7 +82,7 @@ func TestDatabaseOutageIsRiddenOut(t *testing.T) {
 	var all sync.WaitGroup
 	errs := make([]error, 5)
 	for i := range 4 {
-		all.Go(func() { _, errs[i] = n.Append(t.Context(), text("notes", fmt.Sprint(i))) })
+		all.Go(func() { _, errs[i] = n.Append(t.Context(), text("notes", strconv.Itoa(i))) })
 	}
 	all.Go(func() { _, errs[4] = n.Read(t.Context(), stream.ReadRequest{Key: key("notes")}) })
 	require.NoError(t, server.Resume(t.Context()))

@@ -51,7 +51,7 @@ func columns(calls []batch.Call[appendItem]) (db.LockAppendStreamsParams, db.App
 	first := make(map[producerKey]int64)
 	for n, call := range calls {
 		i := call.In
-		c.Ords = append(c.Ords, int32(n)) //nolint:gosec // a batch is small
+		c.Ords = append(c.Ords, int32(n))
 		if !locked[i.Key] {
 			locked[i.Key] = true
 			lock.TenantIDs = append(lock.TenantIDs, i.Tenant)
