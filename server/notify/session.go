@@ -25,7 +25,7 @@ func (l *Listener) session(ctx context.Context) error {
 	defer wg.Wait()
 	defer end(nil)
 	missed := make(chan struct{}, 1)
-	l.becomeHealthy()
+	missed <- struct{}{}
 	wg.Go(func() { end(l.resync(ctx, missed)) })
 	if l.o.Prober != nil {
 		wg.Go(func() { l.probe(ctx) })
