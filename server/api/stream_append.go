@@ -111,5 +111,5 @@ func producerNumber(h http.Header, name string) (int64, error) {
 	if err != nil || n > stream.MaxProducerNumber || text[0] == '+' {
 		return 0, invalid(name, "must be a whole number from 0 to 2^53-1, in digits")
 	}
-	return int64(n), nil //nolint:gosec // bounded above
+	return int64(n), nil
 }

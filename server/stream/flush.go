@@ -46,12 +46,11 @@ func (s *Service) flush(ctx context.Context, calls []batch.Call[appendItem]) ([]
 // columns turns items into arrays and finds where each producer's run begins.
 func columns(calls []batch.Call[appendItem]) (db.LockAppendStreamsParams, db.AppendStreamsParams) {
 	var lock db.LockAppendStreamsParams
-	var c db.AppendStreamsParams
+	c := db.AppendStreamsParams{Ords: pg.Ords(len(calls))}
 	locked := make(map[Key]bool, len(calls))
 	first := make(map[producerKey]int64)
-	for n, call := range calls {
+	for _, call := range calls {
 		i := call.In
-		c.Ords = append(c.Ords, int32(n))
 		if !locked[i.Key] {
 			locked[i.Key] = true
 			lock.TenantIDs = append(lock.TenantIDs, i.Tenant)
