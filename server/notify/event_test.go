@@ -46,6 +46,25 @@ func TestEncodeDecode(t *testing.T) {
 	})
 }
 
+func TestEncodeFillsPayloadsToTheLimit(t *testing.T) {
+	var events []notify.Event
+	for n := range int64(1000) {
+		events = append(events, notify.Event{Kind: notify.KindTail, Tenant: "t", Key: strings.Repeat("k", 100), Number: n})
+	}
+	var got []notify.Event
+	payloads := notify.Encode(events)
+	for i, p := range payloads {
+		require.LessOrEqual(t, len(p), notify.MaxPayload)
+		if i < len(payloads)-1 {
+			require.Greater(t, len(p), notify.MaxPayload-130, "one more would have fitted")
+		}
+		decoded, err := notify.Decode(p)
+		require.NoError(t, err)
+		got = append(got, decoded...)
+	}
+	require.Equal(t, events, got)
+}
+
 // The limits are what makes an oversized event impossible.
 func TestTheLargestEventFits(t *testing.T) {
 	for name, c := range map[string]string{"control": "\x01", "html": "<", "invalid": "\xff", "quote": `"`, "plain": "a"} {

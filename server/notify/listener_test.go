@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -233,10 +234,20 @@ func TestProbeMeasuresTheDelay(t *testing.T) {
 	run(t, notify.NewListener(o).Run)
 	require.Eventually(t, func() bool { return value(t, reg, "wakelatch_notify_delay_seconds") >= 3 }, patience, 5*time.Millisecond)
 
-	o.Handler, o.Registerer, o.Prober = newHandler(), other, nil
+	// The bystander's own probe, of number 1 as well, is still on its way.
+	o.Handler, o.Registerer, o.Prober, o.ProbeInterval = newHandler(), other, lost{}, time.Hour
 	bystander := notify.NewListener(o)
 	run(t, bystander.Run)
+	within(t, bystander.Ready(), "the first resync")
+	sendRaw(t, db.Pool, `[["probe","","another node",1]]`)
 	require.Eventually(t, func() bool { return value(t, other, "wakelatch_notifications_total", "probe") >= 3 }, patience, 5*time.Millisecond)
 	require.Zero(t, value(t, other, "wakelatch_notify_delay_seconds"), "another node's probe measures nothing here")
 	require.Empty(t, h.events, "a probe is not for the handler")
+}
+
+// lost is a pool whose notifications reach nobody.
+type lost struct{}
+
+func (lost) Exec(context.Context, string, ...any) (pgconn.CommandTag, error) {
+	return pgconn.CommandTag{}, nil
 }
