@@ -1,0 +1,53 @@
+package main
+
+import (
+	"net/http"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const tick = 20 * time.Millisecond
+
+func TestDevKeepsItsDataAndOwnsItsFolder(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	first := launch(t, nil, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0")
+	url := first.says(`Wakelatch serves at +(http://\S+)`)
+	first.says(`Postgres is at +(postgres://\S+)`)
+	first.says("Stop with Ctrl-C")
+	status, body := request(t, http.MethodPost, url+"/_electric/entity-types", `{"name":"kept"}`)
+	require.Equal(t, http.StatusCreated, status, body)
+
+	second := launch(t, nil, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0")
+	require.Equal(t, exitFailed, second.code())
+	require.Contains(t, second.says(`(.*is held by pid.*)`), "--data-dir")
+
+	first.signal(syscall.SIGINT)
+	require.Equal(t, exitOK, first.code())
+	first.says("The data stays in")
+
+	again := launch(t, []string{"WAKELATCH_DATA_DIR=" + dir}, "dev", "--listen", "127.0.0.1:0")
+	url = again.says(`Wakelatch serves at +(http://\S+)`)
+	status, body = get(t, url+"/_electric/entity-types/kept")
+	require.Equal(t, http.StatusOK, status, body)
+}
+
+// The walk is for a person's shell, so a shell runs it here.
+func TestDevPrintsAWalkThatWorks(t *testing.T) {
+	t.Parallel()
+	p := launch(t, nil, "dev", "--data-dir", openDir(t), "--listen", "127.0.0.1:0")
+	script := p.says(`(?s)One wake by hand:\n\n(.*)\n\nStop with Ctrl-C`)
+	shell := exec.CommandContext(t.Context(), "bash", "-eu")
+	shell.Stdin = strings.NewReader(script)
+	out, err := shell.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Contains(t, string(out), `"payload":"hello"`, "the input is read")
+	require.Contains(t, string(out), "HTTP/1.1 204", "the append is taken")
+	require.Contains(t, string(out), `{"ok":true,"next_wake":false}`)
+	require.Regexp(t, `"done_outcome":"succeeded"`, string(out))
+}
