@@ -13,14 +13,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/wakelatch/wakelatch/server/api"
 	"github.com/wakelatch/wakelatch/server/token"
+	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	dbtest.Main(m)
 }
 
 // site is an API behind a real listener.

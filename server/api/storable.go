@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	maxDepth    = 256
-	maxExponent = 1000
+	maxDepth = 256
+	// maxExponent is that of the largest double. jsonb writes a number's zeros out.
+	maxExponent = 308
 )
 
 // storable says why a JSON text could be valid and yet not be kept: Postgres' jsonb takes no NUL, no
