@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/wakelatch/wakelatch/jobs/args"
+	"github.com/wakelatch/wakelatch/sql/migrations"
 )
 
 const (
@@ -63,6 +64,7 @@ func New(o Options) (*Client, error) {
 	}
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
 		ID:                          o.NodeID,
+		Schema:                      migrations.RiverSchema,
 		Logger:                      o.Logger.With("component", "jobs"),
 		Queues:                      map[string]river.QueueConfig{args.QueueRelease: {MaxWorkers: releaseWorkers}},
 		Workers:                     workers,

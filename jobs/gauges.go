@@ -57,8 +57,8 @@ func (g *Gauges) Run(ctx context.Context) error {
 func (g *Gauges) read(ctx context.Context) ([]depth, error) {
 	rows, err := g.pool.Query(ctx, `
 		SELECT q.name AS queue, s.state, (
-			SELECT count(*) FROM river_job j WHERE j.queue = q.name AND j.state = s.state::river_job_state) AS jobs
-		FROM river_queue q, (VALUES ('available'), ('running'), ('retryable'), ('scheduled'), ('discarded')) s (state)`)
+			SELECT count(*) FROM public.river_job j WHERE j.queue = q.name AND j.state = s.state::public.river_job_state) AS jobs
+		FROM public.river_queue q, (VALUES ('available'), ('running'), ('retryable'), ('scheduled'), ('discarded')) s (state)`)
 	if err != nil {
 		return nil, fmt.Errorf("count jobs: %w", err)
 	}

@@ -95,7 +95,7 @@ func (w *releaseWorker) keepOnly(ctx context.Context, jobID int64, left []args.C
 	if err != nil {
 		return fmt.Errorf("encode what is left of job %d: %w", jobID, err)
 	}
-	if _, err := w.pool.Exec(ctx, `UPDATE river_job SET args = $1 WHERE id = $2`, encoded, jobID); err != nil {
+	if _, err := w.pool.Exec(ctx, `UPDATE public.river_job SET args = $1 WHERE id = $2`, encoded, jobID); err != nil {
 		return fmt.Errorf("keep what is left of job %d: %w", jobID, err)
 	}
 	return nil

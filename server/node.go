@@ -60,7 +60,7 @@ func (s *Server) newNode(ctx context.Context, pool, jobsPool *pgxpool.Pool) (*no
 	}
 	n.claims = claim.New(claim.Options{
 		Pool: pool, Jobs: n.jobs, View: n.view, Keyring: keyring, Announcer: n.hub, Logger: o.Logger, Registerer: o.Registry,
-		Lease: o.Lease, SweepInterval: o.SweepInterval, SweepDisabled: o.SweepDisabled, RideOut: o.RideOut,
+		Lease: o.Lease, SweepInterval: o.SweepInterval, Backoff: o.Backoff, BackoffMax: o.BackoffMax, SweepDisabled: o.SweepDisabled, RideOut: o.RideOut,
 	})
 	n.entities = entity.New(entity.Options{
 		Pool: pool, Claims: n.claims, Hub: n.hub, Logger: o.Logger, Registerer: o.Registry, LongPoll: o.LongPoll, RideOut: o.RideOut,

@@ -37,7 +37,10 @@ type Options struct {
 	SweepInterval time.Duration
 	// SweepDisabled leaves sweeping to other nodes.
 	SweepDisabled bool
-	// ReconcileInterval bounds what a lost notification can cost; 5 s.
+	// Backoff is the wait before work is tried again after a claim that expired, failed or acknowledged
+	// nothing; it doubles with each in a row, up to BackoffMax; 500 ms and 5 min.
+	Backoff, BackoffMax time.Duration
+	// ReconcileInterval bounds what a lost notification can cost; 2 s.
 	ReconcileInterval time.Duration
 	// GaugeInterval is the time between two readings of the gauges that come from the database; 5 s.
 	GaugeInterval time.Duration
@@ -76,7 +79,7 @@ func (o Options) withDefaults() Options {
 		o.PoolSize = 20
 	}
 	setDefault(&o.Lease, 30*time.Second)
-	setDefault(&o.ReconcileInterval, 5*time.Second)
+	setDefault(&o.ReconcileInterval, 2*time.Second)
 	setDefault(&o.GaugeInterval, 5*time.Second)
 	setDefault(&o.RideOut, 10*time.Second)
 	if o.Logger == nil {

@@ -54,7 +54,7 @@ func (s *Service) flushDones(ctx context.Context, calls []batch.Call[DoneRequest
 	keys := columnsOf(calls, func(c batch.Call[DoneRequest]) Key { return c.In.Key })
 	arg := db.RecordDonesParams{Ords: pg.Ords(len(calls)), TenantIDs: keys.tenants, ConsumerIDs: keys.consumers, Epochs: keys.epochs}
 	for _, c := range calls {
-		acks, err := json.Marshal(c.In.Acks)
+		acks, err := json.Marshal(append([]Ack{}, c.In.Acks...))
 		if err != nil {
 			return nil, fmt.Errorf("encode acks: %w", err)
 		}

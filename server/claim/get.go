@@ -13,7 +13,11 @@ type Claim = db.WakelatchConsumerClaim
 
 // Get returns a claim, or ErrUnknownClaim.
 func (s *Service) Get(ctx context.Context, k Key) (Claim, error) {
-	c, err := s.queries.GetClaim(ctx, s.Pool, db.GetClaimParams{TenantID: k.Tenant, ConsumerID: k.Consumer, Epoch: k.Epoch})
+	var c Claim
+	err := pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
+		c, err = s.queries.GetClaim(ctx, s.Pool, db.GetClaimParams{TenantID: k.Tenant, ConsumerID: k.Consumer, Epoch: k.Epoch})
+		return err
+	})
 	switch {
 	case pg.IsNoRows(err):
 		return Claim{}, ErrUnknownClaim

@@ -54,7 +54,11 @@ func fromRow(r db.WakelatchEntity) Entity {
 
 // Get returns an entity, or ErrNotFound.
 func (s *Service) Get(ctx context.Context, tenant, url string) (Entity, error) {
-	row, err := s.queries.GetEntity(ctx, s.Pool, db.GetEntityParams{TenantID: tenant, URL: url})
+	var row db.WakelatchEntity
+	err := pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
+		row, err = s.queries.GetEntity(ctx, s.Pool, db.GetEntityParams{TenantID: tenant, URL: url})
+		return err
+	})
 	switch {
 	case pg.IsNoRows(err):
 		return Entity{}, fmt.Errorf("entity %s: %w", url, ErrNotFound)

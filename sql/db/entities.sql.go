@@ -47,7 +47,7 @@ WITH state AS (
         outstanding_runner_id = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN NULL ELSE d.outstanding_runner_id END,
         outstanding_since = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN NULL ELSE d.outstanding_since END,
         outstanding_emissions = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN 0 ELSE d.outstanding_emissions END,
-        next_attempt_at = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN NULL ELSE d.next_attempt_at END,
+        next_attempt_at = CASE WHEN w.next_status NOT IN ('idle', 'running') OR w.status = 'paused' THEN NULL ELSE d.next_attempt_at END,
         last_outside_seq = CASE WHEN $2::text = 'SIGCONT' AND w.status = 'paused' THEN w.tail + $1::bigint ELSE d.last_outside_seq END
     FROM state w WHERE w.outcome = 'applied' AND d.tenant_id = w.tenant_id AND d.entity_url = w.url
 )
@@ -75,7 +75,8 @@ type ApplySignalRow struct {
 }
 
 // Everything the signal touches is locked. The signal is appended to the entity's stream before a kill
-// closes it. A SIGCONT that resumes is work: whatever the pause held back is looked at again.
+// closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
+// at again, and at once.
 func (q *Queries) ApplySignal(ctx context.Context, db DBTX, arg ApplySignalParams) ([]ApplySignalRow, error) {
 	rows, err := db.Query(ctx, applySignal,
 		arg.Size,

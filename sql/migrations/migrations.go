@@ -24,6 +24,9 @@ var files embed.FS
 // ErrPending means that the database lacks migrations of this build.
 var ErrPending = errors.New("the database schema is not up to date; run: wakelatch migrate up")
 
+// RiverSchema holds River's tables. It is named everywhere, so that no session's search_path decides it.
+const RiverSchema = "public"
+
 // Status is one migration and whether the database has it.
 type Status struct {
 	Name    string
@@ -110,7 +113,7 @@ func newProvider(pool *pgxpool.Pool) (*goose.Provider, *sql.DB, error) {
 }
 
 func newRiver(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
-	river, err := rivermigrate.New(riverpgxv5.New(pool), nil)
+	river, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: RiverSchema})
 	if err != nil {
 		return nil, fmt.Errorf("read river's migrations: %w", err)
 	}

@@ -141,7 +141,8 @@ FOR UPDATE;
 
 -- name: ApplySignal :many
 -- Everything the signal touches is locked. The signal is appended to the entity's stream before a kill
--- closes it. A SIGCONT that resumes is work: whatever the pause held back is looked at again.
+-- closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
+-- at again, and at once.
 WITH state AS (
     SELECT e.tenant_id, e.url, e.status, s.path, s.tail,
            CASE
@@ -179,7 +180,7 @@ WITH state AS (
         outstanding_runner_id = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN NULL ELSE d.outstanding_runner_id END,
         outstanding_since = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN NULL ELSE d.outstanding_since END,
         outstanding_emissions = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN 0 ELSE d.outstanding_emissions END,
-        next_attempt_at = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN NULL ELSE d.next_attempt_at END,
+        next_attempt_at = CASE WHEN w.next_status NOT IN ('idle', 'running') OR w.status = 'paused' THEN NULL ELSE d.next_attempt_at END,
         last_outside_seq = CASE WHEN @signal::text = 'SIGCONT' AND w.status = 'paused' THEN w.tail + @size::bigint ELSE d.last_outside_seq END
     FROM state w WHERE w.outcome = 'applied' AND d.tenant_id = w.tenant_id AND d.entity_url = w.url
 )

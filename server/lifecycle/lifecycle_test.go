@@ -1,0 +1,53 @@
+package lifecycle_test
+
+import "testing"
+
+// lifecycles are the tests by slug.
+func lifecycles() map[string]func(*testing.T) {
+	return map[string]func(*testing.T){
+		"killed-between-confirm-and-append":                     killedBetweenConfirmAndAppend,
+		"killed-between-append-and-done":                        killedBetweenAppendAndDone,
+		"killed-after-done-was-answered-and-before-the-job-ran": killedBeforeTheJobRan,
+		"killed-inside-the-job-with-the-sweep":                  killedInsideTheJobWithTheSweep,
+		"killed-inside-the-job-without-the-sweep":               killedInsideTheJobWithoutTheSweep,
+		"node-frozen-inside-a-transaction":                      nodeFrozenInsideATransaction,
+		"done-while-postgres-restarts":                          doneWhilePostgresRestarts,
+
+		"done-on-another-node-than-the-claim":            doneOnAnotherNode,
+		"done-twice-the-second-on-the-other-node":        doneTwice,
+		"newer-wake-took-over-before-a-late-done":        newerWakeTookOverBeforeALateDone,
+		"append-and-tag-after-done-is-answered":          appendAndTagAfterDone,
+		"hand-over-race":                                 handOverRace,
+		"send-and-release-at-the-same-instant":           sendAndReleaseAtTheSameInstant,
+		"two-entities-of-one-runner":                     twoEntitiesOfOneRunner,
+		"message-left-by-a-dead-runner":                  messageLeftByADeadRunner,
+		"message-that-lands-while-an-earlier-is-handled": messageThatLandsWhileAnEarlierIsHandled,
+
+		"two-claims-for-one-wake-at-once":               twoClaimsForOneWake,
+		"lost-claim-response":                           lostClaimResponse,
+		"two-processes-with-one-runner-id":              twoProcessesWithOneRunnerID,
+		"confirm-without-or-with-a-foreign-claim-token": confirmWithoutOrWithAForeignClaimToken,
+		"heartbeat-on-either-node-extends-the-lease":    heartbeatOnEitherNode,
+		"runner-that-never-finishes":                    runnerThatNeverFinishes,
+		"token-outlives-its-trust-deadline":             tokenOutlivesItsTrustDeadline,
+		"wake-whose-claim-got-a-5xx-comes-again":        wakeWhoseClaimGotA5xxComesAgain,
+		"wake-stream-gets-are-never-4xx":                wakeStreamGetsAreNever4xx,
+		"paused-entity-makes-no-wakes":                  pausedEntityMakesNoWakes,
+		"sigstop-while-running-sticks":                  sigstopWhileRunningSticks,
+		"sigstop-with-a-wake-out-then-sigcont":          sigstopWithAWakeOutThenSigcont,
+		"sigkill-drops-the-token-on-both-nodes":         sigkillDropsTheTokenOnBothNodes,
+		"zombie-append-with-the-view-forced-to-say-yes": zombieAppendWithTheViewForcedToSayYes,
+		"every-notify-dropped":                          everyNotifyDropped,
+		"every-spelling-of-the-main-stream-is-fenced":   everySpellingOfTheMainStream,
+	}
+}
+
+func TestLifecycle(t *testing.T) {
+	t.Parallel()
+	for slug, test := range lifecycles() {
+		t.Run(slug, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
