@@ -3,6 +3,7 @@ package batch_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -16,10 +17,10 @@ import (
 )
 
 // queueUp starts n calls, in order, that wait behind the first.
-func queueUp(t *testing.T, b *batch.Batcher[int, int], from, to int) []<-chan error {
+func queueUp(t *testing.T, b *batch.Batcher[int, int], n int) []<-chan error {
 	t.Helper()
 	var results []<-chan error
-	for i := from; i <= to; i++ {
+	for i := 1; i <= n; i++ {
 		results = append(results, do(t.Context(), t, b, i))
 		synctest.Wait()
 	}
@@ -32,7 +33,7 @@ func TestItemsOfOneFlightGoTogetherInTheNext(t *testing.T) {
 		b := batch.New(s.flush, batch.Options[int]{Name: "test", MaxItems: 4})
 		stop := start(t, b)
 		began := time.Now()
-		results := queueUp(t, b, 1, 7)
+		results := queueUp(t, b, 7)
 		for _, want := range [][]int{{1}, {2, 3, 4, 5}, {6, 7}} {
 			require.Equal(t, calls(0, want...), <-s.flushes)
 			s.answers <- answer{}
@@ -48,7 +49,7 @@ func TestAnItemsOwnErrorIsItsAnswer(t *testing.T) {
 		s := newStage()
 		b := batch.New(s.flush, batch.Options[int]{Name: "test", Classify: classify})
 		stop := start(t, b)
-		results := queueUp(t, b, 1, 3)
+		results := queueUp(t, b, 3)
 		<-s.flushes
 		s.answers <- answer{}
 		<-s.flushes
@@ -72,7 +73,7 @@ func TestABadItemFailsAlone(t *testing.T) {
 			}
 			return echo(calls), nil
 		}, batch.Options[int]{Name: "test", Classify: classify, Lanes: 1})
-		results := queueUp(t, b, 1, 5) // before Run: they make one batch
+		results := queueUp(t, b, 5) // before Run: they make one batch
 		stop := start(t, b)
 		for i, r := range results {
 			if i == 2 {
@@ -91,7 +92,7 @@ func TestATransientErrorIsRiddenOut(t *testing.T) {
 		s := newStage()
 		b := batch.New(s.flush, batch.Options[int]{Name: "test", Classify: classify, MaxItems: 3})
 		stop := start(t, b)
-		results := queueUp(t, b, 1, 4)
+		results := queueUp(t, b, 4)
 		require.Equal(t, calls(0, 1), <-s.flushes)
 		s.answers <- answer{err: errTransient}
 		// The failed item goes first, and the others do not wait for it.
@@ -115,7 +116,7 @@ func TestRideOutEnds(t *testing.T) {
 		}, batch.Options[int]{Name: "test", Classify: classify, RideOut: 10 * time.Second, MaxItems: 2})
 		stop := start(t, b)
 		began := time.Now()
-		results := queueUp(t, b, 1, 9)
+		results := queueUp(t, b, 9)
 		for _, r := range results {
 			err := <-r
 			require.ErrorIs(t, err, batch.ErrUnavailable)
@@ -139,7 +140,7 @@ func TestAHangingFlushIsCut(t *testing.T) {
 		}, batch.Options[int]{Name: "test", Classify: classify, Timeout: 4 * time.Second, RideOut: 10 * time.Second, MaxItems: 1})
 		stop := start(t, b)
 		began := time.Now()
-		for _, r := range queueUp(t, b, 1, 5) {
+		for _, r := range queueUp(t, b, 5) {
 			err := <-r
 			require.ErrorIs(t, err, batch.ErrUnavailable)
 			require.ErrorContains(t, err, "longer than 4s")
@@ -289,7 +290,7 @@ func TestStopDrains(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		run := make(chan error, 1)
 		go func() { run <- b.Run(ctx) }()
-		results := queueUp(t, b, 1, 4)
+		results := queueUp(t, b, 4)
 		require.Equal(t, calls(0, 1), <-s.flushes)
 		cancel()
 		synctest.Wait()
@@ -302,8 +303,8 @@ func TestStopDrains(t *testing.T) {
 			require.Len(t, <-s.flushes, 1)
 		}
 		select {
-		case <-run:
-			t.Fatal("Run returned with items unanswered")
+		case err := <-run:
+			t.Fatalf("Run returned %v with items unanswered", err)
 		default:
 		}
 		go func() {
@@ -332,7 +333,7 @@ func TestAdmit(t *testing.T) {
 			}
 		}
 		b := batch.New(s.flush, batch.Options[int]{Name: "test", Admit: admit})
-		results := queueUp(t, b, 1, 5)
+		results := queueUp(t, b, 5)
 		stop := start(t, b)
 		for _, want := range [][]int{{1, 2, 4}, {3}, {5}} {
 			require.Equal(t, calls(0, want...), <-s.flushes)
@@ -350,7 +351,7 @@ func TestAdmitCannotStarveAnItem(t *testing.T) {
 			return echo(calls), nil
 		}, batch.Options[int]{Name: "test", Admit: never})
 		stop := start(t, b)
-		requireAll(t, queueUp(t, b, 1, 3))
+		requireAll(t, queueUp(t, b, 3))
 		stop()
 	})
 }
@@ -363,7 +364,7 @@ func TestAMiscountedFlushIsNotRetried(t *testing.T) {
 			flushes++
 			return echo(calls[1:]), nil
 		}, batch.Options[int]{Name: "test", Classify: func(error) batch.Class { return batch.Transient }})
-		results := queueUp(t, b, 1, 3)
+		results := queueUp(t, b, 3)
 		stop := start(t, b)
 		for _, r := range results {
 			require.ErrorContains(t, <-r, `answered 3 calls with 2 results`)
@@ -386,7 +387,7 @@ func TestMetrics(t *testing.T) {
 		}
 		done := batch.New(flush, batch.Options[int]{Name: "done", Classify: classify, Registerer: reg})
 		_ = batch.New(flush, batch.Options[int]{Name: "append", Registerer: reg})
-		results := queueUp(t, done, 1, 3)
+		results := queueUp(t, done, 3)
 		stop := start(t, done)
 		requireAll(t, results)
 		stop()
@@ -399,13 +400,14 @@ func TestMetrics(t *testing.T) {
 		seen := map[string]float64{}
 		for _, f := range families {
 			for _, m := range f.GetMetric() {
-				labels := ""
+				name := []string{f.GetName()}
 				for _, l := range m.GetLabel() {
-					labels += " " + l.GetValue()
+					name = append(name, l.GetValue())
 				}
-				seen[f.GetName()+labels] = m.GetCounter().GetValue() + m.GetHistogram().GetSampleSum()
+				series := strings.Join(name, " ")
+				seen[series] = m.GetCounter().GetValue() + m.GetHistogram().GetSampleSum()
 				if f.GetName() == "wakelatch_batch_flush_seconds" {
-					seen[f.GetName()+labels] = float64(m.GetHistogram().GetSampleCount())
+					seen[series] = float64(m.GetHistogram().GetSampleCount())
 				}
 			}
 		}

@@ -151,7 +151,7 @@ func (b *Batcher[In, Out]) release(it *item[In, Out]) {
 	}
 }
 
-// attempt is one flush of items, with its bound and its metrics. calls is
+// One flush of items, with its bound and its metrics. The slice calls is
 // scratch space and is returned for the next.
 func (b *Batcher[In, Out]) attempt(
 	ctx context.Context, items []*item[In, Out], calls []Call[In],

@@ -18,7 +18,7 @@ func BenchmarkDo(b *testing.B) {
 				results := make([]batch.Result[int], 128)
 				o := batch.Options[int]{Name: "bench"}
 				if keyed {
-					o.Key = func(i int) string { return "k" }
+					o.Key = func(int) string { return "k" }
 				}
 				batcher := batch.New(func(_ context.Context, calls []batch.Call[int]) ([]batch.Result[int], error) {
 					flushes.Add(1)

@@ -172,13 +172,13 @@ func (b *Batcher[In, Out]) requeue(items []*item[In, Out], err error) {
 }
 
 const (
-	backoffMin = 10 * time.Millisecond
-	backoffMax = 500 * time.Millisecond
+	firstPause   = 10 * time.Millisecond
+	longestPause = 500 * time.Millisecond
 )
 
 // backoff doubles from one failure to the next; half of it is chance, so that
 // nodes which failed together do not come back together.
 func backoff(failures int) time.Duration {
-	d := min(backoffMin<<min(failures, 20), backoffMax)
+	d := min(firstPause<<min(failures, 20), longestPause)
 	return d/2 + rand.N(d/2+1) //nolint:gosec // jitter, not a secret
 }

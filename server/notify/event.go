@@ -22,9 +22,9 @@ const (
 	// KindEntity says that an entity has a newer version.
 	KindEntity Kind = "entity"
 
-	// kindResync stands in for an event that does not fit into a payload.
+	// This stands in for an event that does not fit into a payload.
 	kindResync Kind = "resync"
-	// kindProbe is a listener's message to itself.
+	// A listener sends this one to itself.
 	kindProbe Kind = "probe"
 )
 

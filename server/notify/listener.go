@@ -141,7 +141,7 @@ func (l *Listener) Run(ctx context.Context) error {
 		err := l.session(ctx)
 		stayed := l.unhealthy()
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the session ended because it was told to
 		}
 		l.metrics.reconnects.Inc()
 		if stayed >= l.o.Backoff.Reset {

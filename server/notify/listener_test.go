@@ -71,7 +71,7 @@ func TestEventsDuringAResync(t *testing.T) {
 	t.Parallel()
 	db, h := dbtest.New(t), newHandler()
 	h.resync = func(context.Context) error {
-		sendEvent(t, db.Pool, 1)
+		sendEvent(t, db.Pool, 1) //nolint:contextcheck // it uses the test's
 		require.Equal(t, event(1), within(t, h.events, "the event during the resync"))
 		return nil
 	}
@@ -83,8 +83,11 @@ func TestEventsDuringAResync(t *testing.T) {
 func TestListenerRidesOut(t *testing.T) {
 	t.Parallel()
 	for name, lose := range map[string]func(t *testing.T, db *dbtest.Database, p *proxy){
-		"its backend is terminated": func(t *testing.T, db *dbtest.Database, _ *proxy) { require.True(t, kill(t, db.Pool)) },
-		"its connection is reset":   func(_ *testing.T, _ *dbtest.Database, p *proxy) { p.cut() },
+		"its backend is terminated": func(t *testing.T, db *dbtest.Database, _ *proxy) {
+			t.Helper()
+			require.True(t, kill(t, db.Pool))
+		},
+		"its connection is reset": func(_ *testing.T, _ *dbtest.Database, p *proxy) { p.cut() },
 		"its peer falls silent": func(_ *testing.T, _ *dbtest.Database, p *proxy) {
 			p.setSilent(true)
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -108,7 +109,7 @@ func TestPublisherIsBounded(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	p := notify.NewPublisher(notify.PublisherOptions{DB: db.Pool, MaxPending: 10, Log: logger(t), Registerer: reg})
 	for n := range 25 {
-		p.Publish(tail(fmt.Sprint(n), 1))
+		p.Publish(tail(strconv.Itoa(n), 1))
 	}
 	p.Publish(tail("0", 2)) // a hint that is waiting already is never dropped
 	run(t, p.Run)
@@ -151,7 +152,7 @@ func TestPublishNeverBlocks(t *testing.T) {
 	for g := range 4 {
 		wg.Go(func() {
 			for n := range int64(1000) {
-				p.Publish(tail(fmt.Sprint(g), n))
+				p.Publish(tail(strconv.Itoa(g), n))
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -62,7 +63,7 @@ func TestWaitersLoseNothing(t *testing.T) {
 	}
 	var wg sync.WaitGroup
 	for i := range waiters {
-		key := fmt.Sprint(i % 4)
+		key := strconv.Itoa(i % 4)
 		wg.Go(func() {
 			for seen := 0; seen < last; {
 				w := ws.Subscribe("t", key)
@@ -78,7 +79,7 @@ func TestWaitersLoseNothing(t *testing.T) {
 	}
 	for n := 1; n <= last; n++ {
 		for i := range 4 {
-			key := fmt.Sprint(i)
+			key := strconv.Itoa(i)
 			mu.Lock()
 			tails[key] = n
 			mu.Unlock()

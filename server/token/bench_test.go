@@ -55,7 +55,7 @@ func filled(b *testing.B, n int) (*token.View, []presented) {
 		v.Put(c)
 		all[i] = presented{c.Stream, k.Sign(token.WriteToken, c)}
 	}
-	rand.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	rand.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] }) //nolint:gosec // an order, not a secret
 	// What a request presents has just been read and is in the cache: laying
 	// it out in the order of use leaves only the view's own misses.
 	var texts strings.Builder

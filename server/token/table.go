@@ -56,9 +56,11 @@ type slot struct {
 // is never more than half full, so every walk meets an empty slot.
 type slots []slot
 
+func (s slots) mask() uint64 { return uint64(len(s)) - 1 }
+
 // find is the stream's entry, or nil and the slot to put it into.
 func (s slots) find(hash uint64, tenant, stream string) (*entry, *slot) {
-	mask := uint64(len(s) - 1)
+	mask := s.mask()
 	for at := hash & mask; ; at = (at + 1) & mask {
 		e := s[at].entry.Load()
 		if e == nil || s[at].hash.Load() == hash && e.is(tenant, stream) {
@@ -69,7 +71,7 @@ func (s slots) find(hash uint64, tenant, stream string) (*entry, *slot) {
 
 // where is the slot that holds e, or nil if none does any more.
 func (s slots) where(e *entry) *slot {
-	mask := uint64(len(s) - 1)
+	mask := s.mask()
 	for at := e.hash & mask; ; at = (at + 1) & mask {
 		switch s[at].entry.Load() {
 		case e:
@@ -81,7 +83,7 @@ func (s slots) where(e *entry) *slot {
 }
 
 func (s slots) add(e *entry) {
-	mask := uint64(len(s) - 1)
+	mask := s.mask()
 	for at := e.hash & mask; ; at = (at + 1) & mask {
 		if s[at].entry.Load() == nil {
 			s[at].set(e)

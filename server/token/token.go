@@ -154,8 +154,7 @@ func unescape(s string) (string, bool) {
 		if s[i] != escapeByte || i+2 >= len(s) {
 			return "", false
 		}
-		hi, lo := strings.IndexByte(upperHex, s[i+1]), strings.IndexByte(upperHex, s[i+2])
-		if hi < 0 || lo < 0 || plain(byte(hi<<4|lo)) {
+		if c, ok := fromHex(s[i+1], s[i+2]); !ok || plain(c) {
 			return "", false
 		}
 		escaped = true
@@ -170,10 +169,25 @@ func unescape(s string) (string, bool) {
 			b = append(b, s[i])
 			continue
 		}
-		b = append(b, byte(strings.IndexByte(upperHex, s[i+1])<<4|strings.IndexByte(upperHex, s[i+2])))
+		c, _ := fromHex(s[i+1], s[i+2])
+		b = append(b, c)
 		i += 2
 	}
 	return string(b), true
+}
+
+func fromHex(hi, lo byte) (c byte, ok bool) {
+	for _, digit := range [...]byte{hi, lo} {
+		switch {
+		case '0' <= digit && digit <= '9':
+			c = c<<4 | (digit - '0')
+		case 'A' <= digit && digit <= 'F':
+			c = c<<4 | (digit - 'A' + 10)
+		default:
+			return 0, false
+		}
+	}
+	return c, true
 }
 
 // parseEpoch takes a decimal without sign or leading zero.

@@ -1,6 +1,7 @@
 package token_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -152,7 +153,7 @@ func TestKeyringIsNeverPrinted(t *testing.T) {
 	require.NoError(t, err)
 	out.Write(b)
 	require.Contains(t, out.String(), "redacted")
-	for _, form := range []string{string(secret), fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), fmt.Sprint(secret)} {
+	for _, form := range []string{string(secret), hex.EncodeToString(secret), fmt.Sprintf("%X", secret), fmt.Sprintf("%d", secret)} {
 		require.NotContains(t, out.String(), form)
 	}
 }

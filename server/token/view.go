@@ -30,14 +30,14 @@ type Options struct {
 }
 
 const (
-	// lookupTimeout bounds one look-up once it has its turn.
+	// One look-up is given up after this, counted from its turn.
 	lookupTimeout = 20 * time.Second
-	// overAge is how long an ended epoch is remembered. It is longer than any
+	// An ended epoch is remembered for this long. It is longer than any
 	// look-up or listing whose answer the view still takes.
 	overAge = time.Minute
-	// listingAge is the age from which a listing is too old to be believed.
+	// A listing older than this is not believed.
 	listingAge = overAge / 2
-	// tick is how far the clock of Check may lag while Run is running.
+	// How far the clock of Check may lag while Run is running.
 	tick = 25 * time.Millisecond
 )
 
@@ -215,7 +215,9 @@ func (v *View) Authorize(ctx context.Context, tenant, stream, tok string) (Claim
 		case found.asked < arrived:
 			// The look began before this caller came, so it may have missed a
 			// claim made in between. The next one cannot.
-		case c.Epoch <= found.claim.Epoch && !(found.active && c.Epoch == found.claim.Epoch):
+		case c.Epoch < found.claim.Epoch,
+			c.Epoch == found.claim.Epoch && !found.active,
+			c == found.claim: // active when the look saw it, and dropped since
 			return Claim{}, refused(Over)
 		default:
 			return Claim{}, refused(NotHolder)

@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -18,7 +19,7 @@ import (
 const lease = 30 * time.Second
 
 func noLookup(context.Context, string, string) (token.Claim, bool, error) {
-	return token.Claim{}, false, fmt.Errorf("nobody should have asked")
+	return token.Claim{}, false, errors.New("nobody should have asked")
 }
 
 func newView(tb testing.TB, k *token.Keyring, lookup token.Lookup) *token.View {
