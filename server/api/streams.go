@@ -30,11 +30,19 @@ func (a *API) anyStream(handle streamHandler) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		secure(w.Header())
 		path, err := stream.ParsePath(r.PathValue(wildPath))
-		if err != nil {
+		switch {
+		case err != nil && readsWakes(r):
+			return errWakeStream
+		case err != nil:
 			return err
 		}
 		return handle(w, r, path)
 	}
+}
+
+// readsWakes says whether a runner may believe that it reads its wake stream, though no runner can have this path.
+func readsWakes(r *http.Request) bool {
+	return r.Method == http.MethodGet && strings.HasPrefix(r.PathValue(wildPath), "runners/")
 }
 
 // ownedStream mounts a handler for the streams that belong to an entity or a runner, at their own paths.
@@ -43,6 +51,9 @@ func (a *API) ownedStream(handle streamHandler) handlerFunc {
 		secure(w.Header())
 		path, err := stream.ParsePath(r.PathValue(wildPath))
 		if err != nil || path.Kind() == stream.Plain {
+			if readsWakes(r) {
+				return errWakeStream
+			}
 			return errNoRoute
 		}
 		return handle(w, r, path)
