@@ -35,7 +35,7 @@ func within[T any](tb testing.TB, ch <-chan T, what string) T {
 	}
 }
 
-// handler hands everything to the test. resync, if set, runs inside Resync.
+// handler hands everything to the test. If resync is set, it runs inside Resync.
 type handler struct {
 	events  chan notify.Event
 	resyncs chan struct{}
