@@ -146,7 +146,7 @@ func request(t *testing.T, method, url, body string) (int, string) {
 // openDir is a folder that the account of the database can reach, removed with what that account left in it.
 func openDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "wakelatch-test-")
+	dir, err := os.MkdirTemp("", "wakelatch-test-") //nolint:usetesting // the parents of t.TempDir are closed to other accounts
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // the database's account must reach it
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })

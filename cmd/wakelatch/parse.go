@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
 // parse reads a command's settings: the flag before the variable, the variable before the default. Every
@@ -91,9 +92,9 @@ func joined(all []error) error {
 	if len(all) == 1 {
 		return all[0]
 	}
-	text := strconv.Itoa(len(all)) + " settings are wrong:"
+	lines := []string{strconv.Itoa(len(all)) + " settings are wrong:"}
 	for _, err := range all {
-		text += "\n  " + err.Error()
+		lines = append(lines, err.Error())
 	}
-	return errors.New(text)
+	return errors.New(strings.Join(lines, "\n  "))
 }

@@ -44,12 +44,18 @@ type command struct {
 
 func commands() []command {
 	return []command{
-		{name: "dev", kind: forDev, run: dev, summary: "run one node with a Postgres of its own; nothing else to set up",
-			details: "The database lives in the data directory and survives a restart. Not for production: there is no authentication."},
-		{name: "serve", kind: forServe, run: serve, summary: "run one node for production",
-			details: "Start as many as you like on one database, behind any balancer. SIGTERM drains the node and exits with 0."},
-		{name: "migrate", args: "up|status", kind: forMigrate, run: migrate, summary: "bring a database to this build's schema, or show what is missing",
-			details: "status exits with 3 while something is missing."},
+		{
+			name: "dev", kind: forDev, run: dev, summary: "run one node with a Postgres of its own; nothing else to set up",
+			details: "The database lives in the data directory and survives a restart. Not for production: there is no authentication.",
+		},
+		{
+			name: "serve", kind: forServe, run: serve, summary: "run one node for production",
+			details: "Start as many as you like on one database, behind any balancer. SIGTERM drains the node and exits with 0.",
+		},
+		{
+			name: "migrate", args: "up|status", kind: forMigrate, run: migrate, summary: "bring a database to this build's schema, or show what is missing",
+			details: "status exits with 3 while something is missing.",
+		},
 		{name: "version", kind: forNone, run: version, summary: "print what was built"},
 	}
 }

@@ -58,49 +58,93 @@ func (s setting) variable() string {
 
 func settings() []setting {
 	return []setting{
-		{"database-url", "URL", "", "the database, as postgres://user:password@host:port/name", forServe | forMigrate,
-			required(databaseURL(func(c *config) *string { return &c.databaseURL }))},
-		{"listen-database-url", "URL", "", "the same database reached directly, for LISTEN, when database-url leads through PgBouncer", forServe,
-			databaseURL(func(c *config) *string { return &c.listenDatabaseURL })},
-		{"listen", "ADDRESS", "127.0.0.1:8080", "where to take requests; port 0 picks a free one", forNodes,
-			address(func(c *config) *string { return &c.listen })},
-		{"public-url", "URL", "", "how runners reach the nodes, usually the balancer's URL; callbacks are made from it (default: the listen address)", forNodes,
-			httpURL(func(c *config) *string { return &c.publicURL })},
-		{"data-dir", "DIR", ".wakelatch", "where the database of dev lives", forDev,
-			required(text(func(c *config) *string { return &c.dataDir }))},
-		{"postgres-bin", "DIR", "", "the Postgres binaries to use (default: the newest found, else they are fetched)", forDev,
-			text(func(c *config) *string { return &c.postgresBin })},
-		{"auth", "none", "none", "how callers prove who they are; none believes everybody and is for closed networks", forServe,
-			oneOf(func(c *config) *string { return &c.auth }, "none")},
-		{"insecure-allow-remote", "", "false", "let auth none listen on an address that other machines reach", forNodes,
-			boolean(func(c *config) *bool { return &c.insecureRemote })},
-		{"token-key", "KEY[,KEY]", "", "keys of 32 bytes or more in base64; the first signs, all verify; prefer the variable, flags show in ps (default: one kept in the database)", forServe,
-			keys(func(c *config) *[][]byte { return &c.tokenKeys })},
-		{"node-id", "NAME", "", "what this node is called in logs and in pg_stat_activity (default: host name and process id)", forServe,
-			text(func(c *config) *string { return &c.nodeID })},
-		{"pool-size", "N", "20", "database connections for requests; a node takes about six more", forNodes,
-			number(func(c *config) *int64 { return &c.poolSize }, 2, 1000)},
-		{"lease", "DURATION", "30s", "how long a claim lives without a heartbeat", forNodes,
-			duration(func(c *config) *time.Duration { return &c.lease }, time.Second, 24*time.Hour)},
-		{"sweep-interval", "DURATION", "1s", "how often to look for ended leases and wakes that nobody claimed", forNodes,
-			duration(func(c *config) *time.Duration { return &c.sweep }, 10*time.Millisecond, time.Hour)},
-		{"reconcile-interval", "DURATION", "5s", "how often to make up for notifications that were lost", forNodes,
-			duration(func(c *config) *time.Duration { return &c.reconcile }, 10*time.Millisecond, time.Hour)},
-		{"ride-out", "DURATION", "10s", "how long a request waits for a database that is away before it is answered with 503", forNodes,
-			duration(func(c *config) *time.Duration { return &c.rideOut }, time.Millisecond, 10*time.Minute)},
-		{"drain-delay", "DURATION", "0s", "how long to go on serving after /readyz turned 503, so that balancers notice", forNodes,
-			duration(func(c *config) *time.Duration { return &c.drainDelay }, 0, time.Hour)},
-		{"drain-timeout", "DURATION", "30s", "how long the rest of a stop may take before it is cut short", forNodes,
-			duration(func(c *config) *time.Duration { return &c.drainTimeout }, time.Second, time.Hour)},
-		{"long-poll-timeout", "DURATION", "25s", "how long a request that waits for news waits; keep it below the balancer's idle time-out", forNodes,
-			duration(func(c *config) *time.Duration { return &c.longPoll }, 10*time.Millisecond, time.Hour)},
-		{"max-body", "BYTES", "8388608", "the largest request body taken", forNodes,
-			number(func(c *config) *int64 { return &c.maxBody }, 1024, 1<<30)},
-		{"runtime-metrics", "", "false", "show Go runtime and process metrics at /metrics too", forServe,
-			boolean(func(c *config) *bool { return &c.runtimeMetrics })},
-		{"log-level", "LEVEL", "info", "debug, info, warn or error", forNodes,
-			oneOf(func(c *config) *string { return &c.logLevel }, "debug", "info", "warn", "error")},
-		{"log-format", "FORMAT", "auto", "json, text or auto, which is text for dev and json for serve", forNodes,
-			oneOf(func(c *config) *string { return &c.logFormat }, "auto", "json", "text")},
+		{
+			"database-url", "URL", "", "the database, as postgres://user:password@host:port/name", forServe | forMigrate,
+			required(databaseURL(func(c *config) *string { return &c.databaseURL })),
+		},
+		{
+			"listen-database-url", "URL", "", "the same database reached directly, for LISTEN, when database-url leads through PgBouncer", forServe,
+			databaseURL(func(c *config) *string { return &c.listenDatabaseURL }),
+		},
+		{
+			"listen", "ADDRESS", "127.0.0.1:8080", "where to take requests; port 0 picks a free one", forNodes,
+			address(func(c *config) *string { return &c.listen }),
+		},
+		{
+			"public-url", "URL", "", "how runners reach the nodes, usually the balancer's URL; callbacks are made from it (default: the listen address)", forNodes,
+			httpURL(func(c *config) *string { return &c.publicURL }),
+		},
+		{
+			"data-dir", "DIR", ".wakelatch", "where the database of dev lives", forDev,
+			required(text(func(c *config) *string { return &c.dataDir })),
+		},
+		{
+			"postgres-bin", "DIR", "", "the Postgres binaries to use (default: the newest found, else they are fetched)", forDev,
+			text(func(c *config) *string { return &c.postgresBin }),
+		},
+		{
+			"auth", "none", "none", "how callers prove who they are; none believes everybody and is for closed networks", forServe,
+			oneOf(func(c *config) *string { return &c.auth }, "none"),
+		},
+		{
+			"insecure-allow-remote", "", "false", "let auth none listen on an address that other machines reach", forNodes,
+			boolean(func(c *config) *bool { return &c.insecureRemote }),
+		},
+		{
+			"token-key", "KEY[,KEY]", "", "keys of 32 bytes or more in base64; the first signs, all verify; prefer the variable, flags show in ps (default: one kept in the database)", forServe,
+			keys(func(c *config) *[][]byte { return &c.tokenKeys }),
+		},
+		{
+			"node-id", "NAME", "", "what this node is called in logs and in pg_stat_activity (default: host name and process id)", forServe,
+			text(func(c *config) *string { return &c.nodeID }),
+		},
+		{
+			"pool-size", "N", "20", "database connections for requests; a node takes about six more", forNodes,
+			number(func(c *config) *int64 { return &c.poolSize }, 2, 1000),
+		},
+		{
+			"lease", "DURATION", "30s", "how long a claim lives without a heartbeat", forNodes,
+			duration(func(c *config) *time.Duration { return &c.lease }, time.Second, 24*time.Hour),
+		},
+		{
+			"sweep-interval", "DURATION", "1s", "how often to look for ended leases and wakes that nobody claimed", forNodes,
+			duration(func(c *config) *time.Duration { return &c.sweep }, 10*time.Millisecond, time.Hour),
+		},
+		{
+			"reconcile-interval", "DURATION", "5s", "how often to make up for notifications that were lost", forNodes,
+			duration(func(c *config) *time.Duration { return &c.reconcile }, 10*time.Millisecond, time.Hour),
+		},
+		{
+			"ride-out", "DURATION", "10s", "how long a request waits for a database that is away before it is answered with 503", forNodes,
+			duration(func(c *config) *time.Duration { return &c.rideOut }, time.Millisecond, 10*time.Minute),
+		},
+		{
+			"drain-delay", "DURATION", "0s", "how long to go on serving after /readyz turned 503, so that balancers notice", forNodes,
+			duration(func(c *config) *time.Duration { return &c.drainDelay }, 0, time.Hour),
+		},
+		{
+			"drain-timeout", "DURATION", "30s", "how long the rest of a stop may take before it is cut short", forNodes,
+			duration(func(c *config) *time.Duration { return &c.drainTimeout }, time.Second, time.Hour),
+		},
+		{
+			"long-poll-timeout", "DURATION", "25s", "how long a request that waits for news waits; keep it below the balancer's idle time-out", forNodes,
+			duration(func(c *config) *time.Duration { return &c.longPoll }, 10*time.Millisecond, time.Hour),
+		},
+		{
+			"max-body", "BYTES", "8388608", "the largest request body taken", forNodes,
+			number(func(c *config) *int64 { return &c.maxBody }, 1024, 1<<30),
+		},
+		{
+			"runtime-metrics", "", "false", "show Go runtime and process metrics at /metrics too", forServe,
+			boolean(func(c *config) *bool { return &c.runtimeMetrics }),
+		},
+		{
+			"log-level", "LEVEL", "info", "debug, info, warn or error", forNodes,
+			oneOf(func(c *config) *string { return &c.logLevel }, "debug", "info", "warn", "error"),
+		},
+		{
+			"log-format", "FORMAT", "auto", "json, text or auto, which is text for dev and json for serve", forNodes,
+			oneOf(func(c *config) *string { return &c.logFormat }, "auto", "json", "text"),
+		},
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // samples are a value other than the default for every setting. A setting without one fails the parity test.
-var samples = map[string]string{
+var samples = map[string]string{ //nolint:gosec // nobody's credentials
 	"database-url":          "postgres://u:p@db:5432/w",
 	"listen-database-url":   "postgres://u:p@direct:5432/w",
 	"listen":                "127.0.0.1:9999",
@@ -85,7 +85,7 @@ func TestEveryFieldOfTheConfigIsSet(t *testing.T) {
 func TestBadSettingsAreReportedTogetherByName(t *testing.T) {
 	var stderr bytes.Buffer
 	code := run(t.Context(), []string{"serve", "--listen", "nowhere", "--lease=1", "--log-level", "loud"}, process{
-		stderr: &stderr, getenv: env(map[string]string{
+		stderr: &stderr, getenv: env(map[string]string{ //nolint:gosec // nobody's credentials
 			"WAKELATCH_POOL_SIZE":  "many",
 			"WAKELATCH_PUBLIC_URL": "ftp://x",
 			"WAKELATCH_TOKEN_KEY":  "c2hvcnQ=",

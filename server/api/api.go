@@ -101,11 +101,11 @@ type handlerFunc func(w http.ResponseWriter, r *http.Request) error
 type access int
 
 const (
-	// open routes answer anybody: health and metrics.
+	// Anybody is answered: health and metrics.
 	open access = iota
-	// admitted routes prove themselves with a token of their claim, or look at the caller themselves.
+	// The request proves itself with a token of its claim, or its handler looks at the caller.
 	admitted
-	// identified routes know who calls; see caller.
+	// The handler knows who calls; see caller.
 	identified
 )
 
@@ -117,7 +117,7 @@ func (a *API) adapt(rt route) http.Handler {
 		if r.ContentLength != 0 {
 			r.Body = http.MaxBytesReader(w, r.Body, a.options.MaxBody)
 		}
-		ctx, cancel := a.lifetime(r)
+		ctx, cancel := a.lifetime(r.Context(), waits(r))
 		defer cancel()
 		r = r.WithContext(ctx)
 		r, err := a.admit(rt, r)
@@ -132,11 +132,11 @@ func (a *API) adapt(rt route) http.Handler {
 
 // lifetime is the context a request works under: a request that waits follows its connection and the
 // server, any other one only its own time-out.
-func (a *API) lifetime(r *http.Request) (context.Context, context.CancelFunc) {
-	if waits(r) {
-		return context.WithCancel(r.Context())
+func (a *API) lifetime(ctx context.Context, waits bool) (context.Context, context.CancelFunc) {
+	if waits {
+		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(context.WithoutCancel(r.Context()), a.options.RequestTimeout)
+	return context.WithTimeout(context.WithoutCancel(ctx), a.options.RequestTimeout)
 }
 
 // waits says whether the request asks to be held until there is news.

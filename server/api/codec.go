@@ -53,24 +53,21 @@ func readJSON[T any](r *http.Request) (T, error) {
 
 // bodyError tells a body that is too large from one that broke off.
 func bodyError(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
 	}
 	return invalid("body", "ended before it was complete")
 }
 
 func jsonError(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
+	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		field := wrongType.Field
 		if field == "" {
 			field = "body"
 		}
 		return invalidf(field, "must be %s, not %s", kindName(wrongType.Type.Kind().String()), wrongType.Value)
 	}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return invalidf("body", "is not JSON (at byte %d)", syntax.Offset)
 	}
 	return invalid("body", "is not JSON")
@@ -111,11 +108,11 @@ func writeJSON(w http.ResponseWriter, status int, value any) error {
 	return nil
 }
 
-// queryInt reads a whole number from the query; absent is the fallback.
-func queryInt(r *http.Request, name string, fallback int64) (int64, error) {
+// queryInt reads a whole number from the query; absent is zero.
+func queryInt(r *http.Request, name string) (int64, error) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
-		return fallback, nil
+		return 0, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 0 {

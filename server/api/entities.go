@@ -52,7 +52,7 @@ func (a *API) getEntity(w http.ResponseWriter, r *http.Request) error {
 	case "":
 		found, err = a.options.Entities.Get(r.Context(), tenant, url)
 	case "long-poll":
-		version, invalid := queryInt(r, "version", 0)
+		version, invalid := queryInt(r, "version")
 		if invalid != nil {
 			return invalid
 		}
@@ -72,7 +72,7 @@ func (a *API) getEntity(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) listEntities(w http.ResponseWriter, r *http.Request) error {
-	limit, err := queryInt(r, "limit", 0)
+	limit, err := queryInt(r, "limit")
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,8 @@ func TestSendIsIdempotentByKey(t *testing.T) {
 	s.prepare()
 	s.want(201, "PUT", "/_electric/entities/demo/one", ``)
 	first := s.want(200, "POST", "/_electric/entities/demo/one/send", `{"payload":{"n":1},"key":"k"}`)
-	require.Equal(t, first, s.want(200, "POST", "/_electric/entities/demo/one/send", `{"payload":{"n":2},"key":"k"}`))
+	again := s.want(200, "POST", "/_electric/entities/demo/one/send", `{"payload":{"n":2},"key":"k"}`)
+	require.Equal(t, first, again)
 	require.Equal(t, 1, strings.Count(s.do("GET", "/demo/one/main?offset=-1", "").body, `"inbox"`))
 
 	s.wantError(404, "NOT_FOUND", "POST", "/_electric/entities/demo/none/send", `{"payload":1}`)
@@ -68,10 +70,10 @@ func TestWaitForANewerVersion(t *testing.T) {
 	version := int64(made["version"].(float64))
 	live := "/_electric/entities/demo/one?live=long-poll&version="
 
-	require.Equal(t, float64(version), s.want(200, "GET", live+fmt.Sprint(version-1), "")["version"], "a newer one is there")
-	require.Equal(t, 204, s.do("GET", live+fmt.Sprint(version), "").status, "none comes in time")
+	require.EqualValues(t, version, s.want(200, "GET", live+strconv.FormatInt(version-1, 10), "")["version"], "a newer one is there")
+	require.Equal(t, 204, s.do("GET", live+strconv.FormatInt(version, 10), "").status, "none comes in time")
 	s.want(200, "POST", "/_electric/entities/demo/one/tags/color", `{"value":"red"}`)
-	changed := s.want(200, "GET", live+fmt.Sprint(version), "")
+	changed := s.want(200, "GET", live+strconv.FormatInt(version, 10), "")
 	require.Equal(t, map[string]any{"color": "red"}, changed["tags"])
 	s.wantError(400, "INVALID_REQUEST", "GET", "/_electric/entities/demo/one?live=sse", "")
 	s.wantError(400, "INVALID_REQUEST", "GET", live+"x", "")

@@ -35,7 +35,7 @@ func (a *API) registerType(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) listTypes(w http.ResponseWriter, r *http.Request) error {
-	limit, err := queryInt(r, "limit", 0)
+	limit, err := queryInt(r, "limit")
 	if err != nil {
 		return err
 	}

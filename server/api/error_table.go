@@ -33,8 +33,7 @@ func table() []row {
 		as[*UnauthorizedError]("api.UnauthorizedError", http.StatusUnauthorized, "UNAUTHORIZED"),
 		as[*ForbiddenError]("api.ForbiddenError", http.StatusForbidden, "FORBIDDEN", func(r *row) {
 			r.code = func(err error) string {
-				var forbidden *ForbiddenError
-				errors.As(err, &forbidden)
+				forbidden, _ := errors.AsType[*ForbiddenError](err)
 				return forbidden.Code
 			}
 		}),

@@ -47,11 +47,8 @@ func is(name string, target error, status int, code string, more ...func(*row)) 
 // as is a row for one error type.
 func as[E error](name string, status int, code string, more ...func(*row)) row {
 	return build(row{name: name, status: status, code: fixed(code), match: func(err error) (error, bool) {
-		var found E
-		if !errors.As(err, &found) {
-			return nil, false
-		}
-		return found, true
+		found, ok := errors.AsType[E](err)
+		return found, ok
 	}}, more)
 }
 
@@ -71,11 +68,10 @@ func say(message string) func(*row) { return func(r *row) { r.message = message 
 func tell[E error](details func(E) map[string]any) func(*row) {
 	return func(r *row) {
 		r.details = func(err error) map[string]any {
-			var found E
-			if !errors.As(err, &found) {
-				return nil
+			if found, ok := errors.AsType[E](err); ok {
+				return details(found)
 			}
-			return details(found)
+			return nil
 		}
 	}
 }
@@ -89,8 +85,7 @@ func field[E error](name func(E) string) func(*row) {
 func send[E error](set func(http.Header, E)) func(*row) {
 	return func(r *row) {
 		r.header = func(h http.Header, err error) {
-			var found E
-			if errors.As(err, &found) {
+			if found, ok := errors.AsType[E](err); ok {
 				set(h, found)
 			}
 		}

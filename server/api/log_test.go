@@ -26,7 +26,7 @@ func (l *lines) Write(b []byte) (int, error) {
 
 // request is the log line of the request with this id. It is written before a small answer leaves the
 // server's buffer, so whoever has the answer finds the line.
-func (l *lines) request(t testing.TB, id string) map[string]any {
+func (l *lines) request(t *testing.T, id string) map[string]any {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,13 +26,13 @@ func TestMain(m *testing.M) {
 
 // site is an API behind a real listener.
 type site struct {
-	t        testing.TB
+	t        *testing.T
 	url      string
 	registry *prometheus.Registry
 	log      *lines
 }
 
-func serve(t testing.TB, change ...func(*api.Options)) *site {
+func serve(t *testing.T, change ...func(*api.Options)) *site {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	public, err := url.Parse("http://" + server.Listener.Addr().String())
@@ -51,7 +52,7 @@ func serve(t testing.TB, change ...func(*api.Options)) *site {
 }
 
 // options are those of an API without a domain behind it.
-func options(t testing.TB, change ...func(*api.Options)) api.Options {
+func options(t *testing.T, change ...func(*api.Options)) api.Options {
 	t.Helper()
 	keyring, err := token.NewKeyring(bytes.Repeat([]byte("k"), 32))
 	require.NoError(t, err)
@@ -83,12 +84,12 @@ func (s *site) do(method, path, body string, headers ...string) reply {
 	r.URL.RawPath, r.URL.RawQuery = raw, query
 	r.URL.Path, err = url.PathUnescape(raw)
 	require.NoError(s.t, err)
-	for i := 0; i < len(headers); i += 2 {
-		if headers[i] == "Host" {
-			r.Host = headers[i+1]
+	for pair := range slices.Chunk(headers, 2) {
+		if pair[0] == "Host" {
+			r.Host = pair[1]
 			continue
 		}
-		r.Header.Add(headers[i], headers[i+1])
+		r.Header.Add(pair[0], pair[1])
 	}
 	resp, err := http.DefaultClient.Do(r)
 	require.NoError(s.t, err)
@@ -105,7 +106,7 @@ type wireError struct {
 	Details map[string]any `json:"details"`
 }
 
-func (r reply) failure(t testing.TB) wireError {
+func (r reply) failure(t *testing.T) wireError {
 	t.Helper()
 	var body struct {
 		Error wireError `json:"error"`

@@ -18,17 +18,13 @@ import (
 const patience = 10 * time.Second
 
 // node is a whole node with a database of its own.
-func node(t *testing.T, change ...func(*server.Options)) *site {
+func node(t *testing.T) *site {
 	t.Helper()
 	log := &lines{out: t.Output()}
-	o := server.Options{
+	s, err := server.New(server.Options{
 		DatabaseURL: dbtest.New(t).DSN, PoolSize: 4, LongPoll: 50 * time.Millisecond,
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
-	}
-	for _, f := range change {
-		f(&o)
-	}
-	s, err := server.New(o)
+	})
 	require.NoError(t, err)
 	require.NoError(t, s.Start(t.Context()))
 	t.Cleanup(func() {

@@ -45,7 +45,7 @@ func (a *API) registerRunner(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *API) listRunners(w http.ResponseWriter, r *http.Request) error {
-	limit, err := queryInt(r, "limit", 0)
+	limit, err := queryInt(r, "limit")
 	if err != nil {
 		return err
 	}

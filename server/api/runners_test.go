@@ -14,7 +14,8 @@ func TestRunnerFromRegistrationToHealth(t *testing.T) {
 	require.Equal(t, "/principal/user%3Aalice", made["owner_principal"])
 	require.Equal(t, "/runners/r1/wake", made["wake_stream"])
 	require.Nil(t, made["wake_stream_offset"])
-	require.Equal(t, made, s.want(200, "GET", "/_electric/runners/r1", ""))
+	found := s.want(200, "GET", "/_electric/runners/r1", "")
+	require.Equal(t, made, found)
 
 	beat := s.want(200, "POST", "/_electric/runners/r1/heartbeat",
 		`{"lease_ms":60000,"wake_stream_offset":"0000000000000007","diagnostics":{"running":true,"secret":"x"}}`)
@@ -41,8 +42,11 @@ func TestRunnerErrors(t *testing.T) {
 	s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/runners", `{"id":"a/b"}`)
 	require.Equal(t, "owner_principal", s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/runners", `{"id":"r2","owner_principal":"bob"}`).Details["field"])
 	for _, call := range [][2]string{
-		{"GET", "/_electric/runners/none"}, {"GET", "/_electric/runners/none/health"}, {"POST", "/_electric/runners/none/heartbeat"},
-		{"POST", "/_electric/runners/none/enable"}, {"GET", "/_electric/entity-types/none"},
+		{"GET", "/_electric/runners/none"},
+		{"GET", "/_electric/runners/none/health"},
+		{"POST", "/_electric/runners/none/heartbeat"},
+		{"POST", "/_electric/runners/none/enable"},
+		{"GET", "/_electric/entity-types/none"},
 	} {
 		s.wantError(404, "NOT_FOUND", call[0], call[1], "")
 	}
@@ -53,9 +57,9 @@ func TestEntityTypeIsUpdatedByRegisteringAgain(t *testing.T) {
 	t.Parallel()
 	s := node(t)
 	made := s.want(201, "POST", "/_electric/entity-types", `{"name":"demo","description":"one"}`)
-	require.Equal(t, float64(1), made["revision"])
+	require.EqualValues(t, 1, made["revision"])
 	again := s.want(200, "POST", "/_electric/entity-types", `{"name":"demo","description":"two"}`)
-	require.Equal(t, float64(2), again["revision"])
+	require.EqualValues(t, 2, again["revision"])
 	require.Equal(t, "two", s.want(200, "GET", "/_electric/entity-types/demo", "")["description"])
 	for _, name := range []string{"_electric", "v1", "runners", "principal", "healthz", "readyz", "metrics", "console"} {
 		s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/entity-types", `{"name":"`+name+`"}`)
@@ -63,7 +67,6 @@ func TestEntityTypeIsUpdatedByRegisteringAgain(t *testing.T) {
 }
 
 func TestAReaderOfWakesIsNeverSent4xx(t *testing.T) {
-	t.Parallel()
 	s := node(t)
 	s.want(201, "POST", "/_electric/runners", `{"id":"r1"}`)
 	for name, request := range map[string][]string{

@@ -6,6 +6,9 @@ import (
 )
 
 const (
+	containsNUL   = "must not contain NUL"
+	loneSurrogate = "has half of a surrogate pair in a string"
+
 	maxDepth = 256
 	// maxExponent is that of the largest double. jsonb writes a number's zeros out.
 	maxExponent = 308
@@ -20,38 +23,43 @@ func storable(text []byte) string {
 	}
 	depth := 0
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == 0:
-			return "must not contain NUL"
-		case c == '"':
+		switch text[i] {
+		case 0:
+			return containsNUL
+		case '"':
 			end, why := storableString(text, i+1)
 			if why != "" {
 				return why
 			}
 			i = end
-		case c == '{' || c == '[':
+		case '{', '[':
 			if depth++; depth > maxDepth {
 				return "is nested too deeply (" + strconv.Itoa(maxDepth) + " levels are taken)"
 			}
-		case c == '}' || c == ']':
+		case '}', ']':
 			depth--
-		case c == 'e' || c == 'E':
-			digits := i + 1
-			if digits < len(text) && (text[digits] == '+' || text[digits] == '-') {
-				digits++
-			}
-			end := digits
-			for end < len(text) && '0' <= text[end] && text[end] <= '9' {
-				end++
-			}
-			if end > digits {
-				if n, err := strconv.Atoi(string(text[digits:end])); err != nil || n > maxExponent {
-					return "has a number with an exponent beyond " + strconv.Itoa(maxExponent)
-				}
+		case 'e', 'E':
+			if exponent(text[i+1:]) > maxExponent {
+				return "has a number with an exponent beyond " + strconv.Itoa(maxExponent)
 			}
 		}
 	}
 	return ""
+}
+
+// exponent is the size of the number that the text begins with, its sign left out; none is 0.
+func exponent(text []byte) int {
+	if len(text) > 0 && (text[0] == '+' || text[0] == '-') {
+		text = text[1:]
+	}
+	n := 0
+	for _, c := range text {
+		if c < '0' || c > '9' || n > maxExponent {
+			break
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n
 }
 
 // storableString checks a string from behind its opening quote and returns where its closing one is.
@@ -67,7 +75,7 @@ func storableString(text []byte, i int) (end int, why string) {
 				return i, ""
 			}
 			if c == 0 {
-				return i, "must not contain NUL"
+				return i, containsNUL
 			}
 			i++
 			continue
@@ -87,7 +95,7 @@ func storableString(text []byte, i int) (end int, why string) {
 		low := 0xDC00 <= code && code <= 0xDFFF
 		switch {
 		case code == 0:
-			return i, "must not contain NUL"
+			return i, containsNUL
 		case low != expectLow:
 			return i, loneSurrogate
 		}
@@ -96,5 +104,3 @@ func storableString(text []byte, i int) (end int, why string) {
 	}
 	return i, ""
 }
-
-const loneSurrogate = "has half of a surrogate pair in a string"

@@ -21,11 +21,10 @@ func (a *API) writeHolder(r *http.Request, path string) (tenant string, holder s
 		return "", stream.Holder{}, invalidWriteToken("it is malformed")
 	}
 	held, err := a.options.View.Authorize(r.Context(), parsed.Tenant, path, secret)
-	var refused *token.RefusedError
-	switch {
-	case errors.As(err, &refused):
+	if refused, ok := errors.AsType[*token.RefusedError](err); ok {
 		return "", stream.Holder{}, invalidWriteToken(string(refused.Reason))
-	case err != nil:
+	}
+	if err != nil {
 		return "", stream.Holder{}, err
 	}
 	lineOf(r.Context()).tenant = held.Tenant

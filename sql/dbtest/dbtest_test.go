@@ -61,6 +61,7 @@ func TestOwnServerCanBeInterruptedAndResumed(t *testing.T) {
 }
 
 func TestManyDatabasesAtOnce(t *testing.T) {
+	t.Parallel()
 	for range 16 {
 		t.Run("clone", func(t *testing.T) {
 			t.Parallel()

@@ -30,11 +30,11 @@ type Server struct {
 }
 
 // NewServer starts a server that is the test's own and ends with it.
-func NewServer(t testing.TB) *Server {
-	t.Helper()
+func NewServer(tb testing.TB) *Server {
+	tb.Helper()
 	s, err := start()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.stop()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, s.stop()) })
 	return s
 }
 
