@@ -73,7 +73,7 @@ func tellAppended(w http.ResponseWriter, req stream.AppendRequest, done stream.A
 	}
 	h.Set(producerEpochHeader, strconv.FormatInt(req.Producer.Epoch, 10))
 	h.Set(producerSeqHeader, strconv.FormatInt(done.ProducerSeq, 10))
-	if done.Duplicate {
+	if done.Duplicate || len(req.Body) == 0 {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}

@@ -16,7 +16,13 @@ import (
 // The cause is in the log line and not in the error, which must not be taken for its cause.
 var errWakeStream = errors.New("the wake stream cannot be read now; come back later")
 
-// readStream answers a catch-up read or a long-poll.
+// The ways to wait for news.
+const (
+	livePoll   = "long-poll"
+	liveEvents = "sse"
+)
+
+// readStream answers a catch-up read, a long-poll or with server-sent events.
 func (a *API) readStream(w http.ResponseWriter, r *http.Request, path stream.Path) error {
 	err := a.readAny(w, r, path)
 	if err != nil && path.Kind() == stream.Wake {
@@ -37,6 +43,9 @@ func (a *API) readAny(w http.ResponseWriter, r *http.Request, path stream.Path) 
 	req, err := readRequest(r, key)
 	if err != nil {
 		return err
+	}
+	if r.URL.Query().Get("live") == liveEvents {
+		return a.followStream(w, r, req)
 	}
 	page, err := a.options.Streams.Read(r.Context(), req)
 	if err != nil {
@@ -79,13 +88,13 @@ func readRequest(r *http.Request, key stream.Key) (stream.ReadRequest, error) {
 	}
 	switch live := query.Get("live"); live {
 	case "":
-	case "long-poll":
+	case livePoll, liveEvents:
 		req.Live = true
 		if !sent {
 			return req, invalid("offset", "is missing: a live read begins at an offset")
 		}
 	default:
-		return req, invalidf("live", "must be long-poll, not %q", strings.ToValidUTF8(live[:min(len(live), 32)], ""))
+		return req, invalidf("live", "must be long-poll or sse, not %q", strings.ToValidUTF8(live[:min(len(live), 32)], ""))
 	}
 	return req, nil
 }

@@ -1,7 +1,9 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -112,6 +114,7 @@ func TestStreams(t *testing.T) {
 		"paths that lead nowhere":           testPathsThatLeadNowhere,
 		"body over the limit":               testBodyOverTheLimit,
 		"a closed stream says so":           testClosedStream,
+		"server-sent events":                testServerSentEvents,
 		"runner reads with its write token": testReadWithWriteToken,
 	} {
 		t.Run(name, func(t *testing.T) { test(serveStreams(t, server)) })
@@ -351,6 +354,53 @@ func testClosedStream(s *streamSite) {
 		require.Equal(s.t, "true", s.must(200, "GET", path, "").header.Get("Stream-Closed"))
 	}
 	require.Equal(s.t, "true", s.must(204, "GET", "/v1/stream/notes?offset=now&live=long-poll", "").header.Get("Stream-Closed"), "and nobody waits")
+}
+
+func testServerSentEvents(s *streamSite) {
+	s.must(201, "PUT", "/v1/stream/notes", "one\r\nevent: forged\rtwo\n", "Content-Type", asText)
+	s.must(204, "POST", "/v1/stream/notes", "end", "Content-Type", asText, "Stream-Closed", "true")
+	got := s.must(200, "GET", "/v1/stream/notes?offset=-1&live=sse", "")
+	require.Equal(s.t, "text/event-stream", got.header.Get("Content-Type"))
+	require.Equal(s.t, "event: data\ndata:one\ndata:event: forged\ndata:two\ndata:end\n\n"+
+		"event: control\ndata:{\"streamNextOffset\":\"0000000000000026\",\"streamClosed\":true}\n\n", got.body)
+
+	s.must(201, "PUT", "/v1/stream/bytes", "\x00\xff", "Stream-Closed", "true")
+	encoded := s.must(200, "GET", "/v1/stream/bytes?offset=-1&live=sse", "")
+	require.Equal(s.t, "base64", encoded.header.Get("Stream-Sse-Data-Encoding"))
+	require.True(s.t, strings.HasPrefix(encoded.body, "event: data\ndata:AP8=\n\n"), encoded.body)
+	s.must(404, "GET", "/v1/stream/absent?offset=-1&live=sse", "")
+	s.must(400, "GET", "/v1/stream/notes?live=sse", "")
+	s.must(503, "GET", "/runners/none/wake?offset=-1&live=sse", "")
+	s.followLive()
+}
+
+// followLive reads events of a stream that goes on: each append arrives while the answer is open, and closing the
+// stream ends it.
+func (s *streamSite) followLive() {
+	s.must(201, "PUT", "/v1/stream/live", "", "Content-Type", asJSON)
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+"/v1/stream/live?offset=now&live=sse", nil)
+	require.NoError(s.t, err)
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(s.t, err)
+	defer func() { _ = answer.Body.Close() }()
+	lines := bufio.NewScanner(answer.Body)
+	until := func(want string) {
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
+		}
+		require.Fail(s.t, "the answer ended", "before %q: %v", want, lines.Err())
+	}
+	until(`"upToDate":true`)
+	for _, item := range []string{"1", "2"} {
+		s.must(204, "POST", "/v1/stream/live", item, "Content-Type", asJSON)
+		until("data:[" + item + "]")
+	}
+	s.must(204, "POST", "/v1/stream/live", "", "Stream-Closed", "true")
+	until(`"streamClosed":true`)
+	_, err = io.Copy(io.Discard, answer.Body)
+	require.NoError(s.t, err)
 }
 
 // keysOnly refuses everybody who brings no key, as an authentication with keys will.
