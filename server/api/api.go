@@ -119,6 +119,7 @@ func (a *API) adapt(rt route) http.Handler {
 		}
 		ctx, cancel := a.lifetime(r.Context(), waits(r))
 		defer cancel()
+		deadlines(ctx, w, r)
 		r = r.WithContext(ctx)
 		r, err := a.admit(rt, r)
 		if err == nil {
@@ -138,6 +139,26 @@ func (a *API) lifetime(ctx context.Context, waits bool) (context.Context, contex
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), a.options.RequestTimeout)
 }
+
+// deadlines bound how long a slow sender or reader may hold the request. The server reads on, after the
+// body, to notice a caller that hangs up, and would take the end of that time for it; so a request without a
+// body has none. They are set on every request, since they stay with the connection.
+func deadlines(ctx context.Context, w http.ResponseWriter, r *http.Request) {
+	var sent time.Time
+	end, ok := ctx.Deadline()
+	if ok {
+		sent = end.Add(sendTimeout)
+	}
+	connection := http.NewResponseController(w)
+	// A writer that is no connection, as in a test, has no deadlines.
+	_ = connection.SetWriteDeadline(sent)
+	if r.ContentLength != 0 {
+		_ = connection.SetReadDeadline(end)
+	}
+}
+
+// sendTimeout is what sending an answer may take once the time for finding it is over.
+const sendTimeout = 10 * time.Second
 
 // waits says whether the request asks to be held until there is news.
 func waits(r *http.Request) bool {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"os"
 	"strconv"
 )
 
@@ -51,10 +52,13 @@ func readJSON[T any](r *http.Request) (T, error) {
 	return into, nil
 }
 
-// bodyError tells a body that is too large from one that broke off.
+// bodyError tells a body that is too large or too slow from one that broke off.
 func bodyError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return err
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errSlowBody
 	}
 	return invalid("body", "ended before it was complete")
 }

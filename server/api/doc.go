@@ -23,4 +23,10 @@
 // base context, and ends at once when either is cancelled. Every other request
 // is finished whatever happens to its connection, within Options.RequestTimeout:
 // a runner sends its done once, and a node that drains still answers it.
+//
+// # What is refused by name
+//
+// A send with afterMs, an authentication other than none, and the TTL, expiry and forks of streams are not
+// there yet. Whoever asks for one is told so with a 400 that names it: a feature that is silently left out
+// could not be told from one that works.
 package api

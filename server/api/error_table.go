@@ -27,6 +27,9 @@ func table() []row {
 		is("api.errWakeStream", errWakeStream, http.StatusServiceUnavailable, "WAKE_STREAM_UNAVAILABLE", again("5")),
 		is("api.errNoRoute", errNoRoute, http.StatusNotFound, codeNotFound),
 		is("api.errMethod", errMethod, http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED"),
+		is("api.errSlowBody", errSlowBody, http.StatusRequestTimeout, "REQUEST_TIMEOUT", func(r *row) {
+			r.header = func(h http.Header, _ error) { h.Set("Connection", "close") }
+		}),
 		is("api.errDraining", errDraining, http.StatusServiceUnavailable, "DRAINING", again("1")),
 		is("api.errEpochMismatch", errEpochMismatch, http.StatusConflict, "EPOCH_MISMATCH"),
 		is("api.errNotOwner", errNotOwner, http.StatusForbidden, "FORBIDDEN"),

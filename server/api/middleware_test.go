@@ -1,9 +1,12 @@
 package api_test
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
@@ -83,4 +86,18 @@ func TestReadinessIsTheNodes(t *testing.T) {
 	require.Equal(t, 503, got.status)
 	require.Equal(t, "DRAINING", got.failure(t).Code)
 	require.Equal(t, 200, s.do("HEAD", "/healthz", "").status)
+}
+
+func TestSlowBodyIsGivenUp(t *testing.T) {
+	s := serve(t, func(o *api.Options) { o.RequestTimeout = 100 * time.Millisecond })
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, connection.Close()) }()
+	_, err = connection.Write([]byte("POST /_electric/runners HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"))
+	require.NoError(t, err)
+	answer, err := io.ReadAll(connection)
+	require.NoError(t, err, "the server closes the connection")
+	require.Contains(t, string(answer), "HTTP/1.1 408 ")
+	require.Contains(t, string(answer), "REQUEST_TIMEOUT")
 }
