@@ -22,7 +22,7 @@ const tenant = "default"
 // learn by themselves or are told by the test.
 type node struct {
 	*stream.Service
-	t        *testing.T
+	t        testing.TB
 	pool     *pgxpool.Pool
 	hub      *stream.Hub
 	said     *hints
@@ -47,18 +47,18 @@ func (h *hints) all() []notify.Event {
 	return append([]notify.Event(nil), h.events...)
 }
 
-func open(t *testing.T) *node {
-	t.Helper()
-	return start(t, dbtest.New(t).Pool)
+func open(tb testing.TB) *node {
+	tb.Helper()
+	return start(tb, dbtest.New(tb).Pool)
 }
 
-func start(t *testing.T, pool *pgxpool.Pool, change ...func(*stream.Options)) *node {
-	t.Helper()
-	n := &node{t: t, pool: pool, said: &hints{}, registry: prometheus.NewRegistry()}
+func start(tb testing.TB, pool *pgxpool.Pool, change ...func(*stream.Options)) *node {
+	tb.Helper()
+	n := &node{t: tb, pool: pool, said: &hints{}, registry: prometheus.NewRegistry()}
 	n.hub = stream.NewHub(stream.HubOptions{Pool: pool, Publisher: n.said, Registerer: n.registry})
 	o := stream.Options{
 		Pool: pool, Hub: n.hub, Registerer: n.registry, LongPoll: 20 * time.Second,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Logger: slog.New(slog.NewTextHandler(tb.Output(), nil)),
 	}
 	for _, f := range change {
 		f(&o)
@@ -67,9 +67,9 @@ func start(t *testing.T, pool *pgxpool.Pool, change ...func(*stream.Options)) *n
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		cancel()
-		require.NoError(t, <-ended)
+		require.NoError(tb, <-ended)
 	})
 	return n
 }
