@@ -249,6 +249,3 @@ CREATE TABLE wakelatch.secrets (
     created_at timestamptz NOT NULL DEFAULT statement_timestamp(),
     CONSTRAINT secrets_pkey PRIMARY KEY (name)
 );
-
--- +goose Down
-DROP SCHEMA wakelatch CASCADE;

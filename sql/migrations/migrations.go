@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -16,6 +17,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"github.com/wakelatch/wakelatch/sql/pg"
 )
 
 //go:embed *.sql
@@ -27,15 +30,42 @@ var ErrPending = errors.New("the database schema is not up to date; run: wakelat
 // RiverSchema holds River's tables. It is named everywhere, so that no session's search_path decides it.
 const RiverSchema = "public"
 
+const versionTable = "public.wakelatch_schema_version"
+
 // Status is one migration and whether the database has it.
 type Status struct {
 	Name    string
 	Applied bool
 }
 
-// Up applies every missing migration. It is safe to call from several nodes at once: goose and
-// River each record a version once, and a session that loses the race reports it as an error.
+// lockKey is the advisory lock under which one process migrates a database at a time.
+const lockKey = 0x77616b656c61 // "wakela"
+
+// Up applies every missing migration. Of several processes that call it at once each waits for the one
+// before and finds nothing left to do. It works on connections of its own, without the pool's time-outs.
 func Up(ctx context.Context, pool *pgxpool.Pool) error {
+	config := pool.Config()
+	maps.Copy(config.ConnConfig.RuntimeParams, map[string]string{
+		"statement_timeout": "0", "lock_timeout": "0", "idle_in_transaction_session_timeout": "0",
+	})
+	config.MaxConns = max(config.MaxConns, connections)
+	patient, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("open pool for migrations: %w", err)
+	}
+	defer patient.Close()
+	return pg.InTx(ctx, patient, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockKey)); err != nil {
+			return fmt.Errorf("wait for another migration: %w", err)
+		}
+		return up(ctx, patient)
+	})
+}
+
+// connections are what Up needs: one holds the lock, the others migrate.
+const connections = 4
+
+func up(ctx context.Context, pool *pgxpool.Pool) error {
 	provider, database, err := newProvider(pool)
 	if err != nil {
 		return err
@@ -76,13 +106,9 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 		return nil, err
 	}
 	defer func() { _ = database.Close() }()
-	var out []Status
-	own, err := provider.Status(ctx)
+	out, err := listOwn(ctx, pool, provider)
 	if err != nil {
 		return nil, fmt.Errorf("read wakelatch migrations: %w", err)
-	}
-	for _, s := range own {
-		out = append(out, Status{Name: s.Source.Path, Applied: s.State == goose.StateApplied})
 	}
 	river, err := newRiver(pool)
 	if err != nil {
@@ -102,10 +128,33 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 	return out, nil
 }
 
+// listOwn looks for the version table first, which goose would make in order to look.
+func listOwn(ctx context.Context, pool *pgxpool.Pool, provider *goose.Provider) ([]Status, error) {
+	var out []Status
+	var exists bool
+	if err := pool.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", versionTable).Scan(&exists); err != nil {
+		return nil, err
+	}
+	if !exists {
+		for _, s := range provider.ListSources() {
+			out = append(out, Status{Name: s.Path})
+		}
+		return out, nil
+	}
+	own, err := provider.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range own {
+		out = append(out, Status{Name: s.Source.Path, Applied: s.State == goose.StateApplied})
+	}
+	return out, nil
+}
+
 func newProvider(pool *pgxpool.Pool) (*goose.Provider, *sql.DB, error) {
 	database := stdlib.OpenDBFromPool(pool)
 	provider, err := goose.NewProvider(goose.DialectPostgres, database, fs.FS(files),
-		goose.WithTableName("public.wakelatch_schema_version"))
+		goose.WithTableName(versionTable))
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("read embedded migrations: %w", err), database.Close())
 	}
