@@ -43,11 +43,16 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Start boots the node and returns when it serves. ctx bounds the boot only. A boot that fails leaves
+// Start boots the node and returns when it serves. The context bounds the boot only. A boot that fails leaves
 // nothing behind; a node is started once.
 func (s *Server) Start(ctx context.Context) error {
-	err := errors.New("start node: it was started before")
+	err := errors.New("start node: it was started or stopped before")
 	s.start.Do(func() {
+		select {
+		case <-s.stopped:
+			return
+		default:
+		}
 		if err = s.boot(ctx); err == nil {
 			err = s.Err()
 		}
@@ -107,7 +112,7 @@ func (s *Server) Registry() *prometheus.Registry { return s.options.Registry }
 
 // fail brings the node down: a part of it that runs as long as the node has ended before it. A node is
 // whole or gone, never half alive.
-func (s *Server) fail(name string, err error) {
+func (s *Server) fail(ctx context.Context, name string, err error) {
 	if err == nil {
 		err = errors.New("it ended")
 	}
@@ -121,10 +126,10 @@ func (s *Server) fail(name string, err error) {
 	if !first {
 		return
 	}
-	s.options.Logger.Error("node goes down", "error", err) //nolint:sloglint // there is no request and no caller whose context this could be
+	s.options.Logger.ErrorContext(ctx, "node goes down", "error", err)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), failureStop)
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), failureStop)
 		defer cancel()
-		_ = s.Stop(ctx)
+		_ = s.Stop(stop)
 	}()
 }

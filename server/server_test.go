@@ -98,11 +98,24 @@ func TestBadOptionsAreReportedTogether(t *testing.T) {
 	require.ErrorContains(t, err, "negative")
 }
 
+func TestANodeLivesOnce(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	s := start(t, d)
+	require.ErrorContains(t, s.Start(t.Context()), "started or stopped before")
+	must(t, s, 200, "GET", "/healthz", "")
+
+	never, err := server.New(server.Options{DatabaseURL: d.DSN})
+	require.NoError(t, err)
+	require.NoError(t, never.Stop(t.Context()))
+	require.ErrorContains(t, never.Start(t.Context()), "started or stopped before")
+}
+
 func TestAPartThatEndsBringsTheNodeDown(t *testing.T) {
 	t.Parallel()
 	s := start(t, dbtest.New(t))
 	cause := errors.New("a loop that ended")
-	s.Fail(cause)
+	s.Fail(t.Context(), cause)
 	<-s.Done()
 	require.ErrorIs(t, s.Err(), cause)
 	require.Error(t, ask(t.Context(), s, "GET", "/healthz", "").err, "nobody answers any more")
