@@ -21,7 +21,7 @@ import (
 var ErrAddressInUse = errors.New("the address is in use: stop what listens there, or choose another one")
 
 const (
-	// jobsPoolSize is what River needs: its listener, its leader's work and its workers' fetches.
+	// River has its listener, its leader's work and its workers' fetches.
 	jobsPoolSize      = 6
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
@@ -53,11 +53,11 @@ func (s *Server) boot(ctx context.Context) error {
 		return err
 	}
 
-	s.background("publisher", n.publisher.Run)
+	s.background(ctx, "publisher", n.publisher.Run)
 	if err := s.startListener(ctx, n); err != nil {
 		return err
 	}
-	run, stopLoops := s.loops()
+	run, stopLoops := s.loops(ctx)
 	s.cleanup.add("loops", stopLoops)
 	if err := n.jobs.Start(context.WithoutCancel(ctx), n.claims); err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *Server) openPool(ctx context.Context, name string, o pg.PoolOptions) (*
 
 // startListener waits until the node knows what the rows say, from which on it hears every change.
 func (s *Server) startListener(ctx context.Context, n *node) error {
-	failed := s.background("listener", n.listener.Run)
+	failed := s.background(ctx, "listener", n.listener.Run)
 	select {
 	case <-n.listener.Ready():
 		return nil
@@ -95,14 +95,14 @@ func (s *Server) startListener(ctx context.Context, n *node) error {
 
 // background runs a part of the node until its cleanup. One that ends before brings the node down, and
 // its error can be received.
-func (s *Server) background(name string, run func(ctx context.Context) error) <-chan error {
-	ctx, cancel := context.WithCancel(context.Background())
+func (s *Server) background(ctx context.Context, name string, run loop) <-chan error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	failed := make(chan error, 1)
 	var group sync.WaitGroup
 	group.Go(func() {
 		if err := run(ctx); ctx.Err() == nil {
 			failed <- err
-			s.fail(name, err)
+			s.fail(ctx, name, err)
 		}
 	})
 	s.cleanup.add(name, func(stop context.Context) error {
@@ -114,13 +114,13 @@ func (s *Server) background(name string, run func(ctx context.Context) error) <-
 
 // loops is a group of parts that are stopped together. It exists before River starts, so that River,
 // whose jobs use the loops' services, is stopped first.
-func (s *Server) loops() (run func(name string, loop loop), stop func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
+func (s *Server) loops(ctx context.Context) (run func(name string, l loop), stop func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var group sync.WaitGroup
 	run = func(name string, l loop) {
 		group.Go(func() {
 			if err := l(ctx); ctx.Err() == nil {
-				s.fail(name, err)
+				s.fail(ctx, name, err)
 			}
 		})
 	}
@@ -145,7 +145,7 @@ func (s *Server) serve(ctx context.Context, n *node) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	base, endWaiting := context.WithCancel(context.Background())
+	base, endWaiting := context.WithCancel(context.WithoutCancel(ctx))
 	server := &http.Server{
 		Handler:           n.handler(s, listener.Addr().String(), public),
 		BaseContext:       func(net.Listener) context.Context { return base },
@@ -170,7 +170,7 @@ func (s *Server) serve(ctx context.Context, n *node) error {
 	s.mu.Unlock()
 	serving.Go(func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			s.fail("http server", err)
+			s.fail(base, "http server", err)
 		}
 	})
 	s.ready.Store(true)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -38,12 +39,12 @@ func (c *cleanup) run(ctx context.Context) error {
 	c.steps = nil
 	c.mu.Unlock()
 	var failed []error
-	for i := len(steps) - 1; i >= 0; i-- {
+	for _, s := range slices.Backward(steps) {
 		began := time.Now()
-		if err := undo(ctx, steps[i]); err != nil {
-			failed = append(failed, fmt.Errorf("stop %s: %w", steps[i].name, err))
+		if err := undo(ctx, s); err != nil {
+			failed = append(failed, fmt.Errorf("stop %s: %w", s.name, err))
 		}
-		c.log.DebugContext(ctx, "stopped", "part", steps[i].name, "took", time.Since(began))
+		c.log.DebugContext(ctx, "stopped", "part", s.name, "duration", time.Since(began))
 	}
 	return errors.Join(failed...)
 }

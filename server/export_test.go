@@ -1,4 +1,6 @@
 package server
 
+import "context"
+
 // Fail does what a part of the node does that ends too early.
-func (s *Server) Fail(err error) { s.fail("test", err) }
+func (s *Server) Fail(ctx context.Context, err error) { s.fail(ctx, "test", err) }

@@ -13,8 +13,8 @@ import (
 const (
 	keyBytes     = 32
 	tokenKeyName = "token_key"
-	insertSecret = "INSERT INTO wakelatch.secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
-	getSecret    = "SELECT value FROM wakelatch.secrets WHERE name = $1"
+	offerKey     = "INSERT INTO wakelatch.secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
+	readKey      = "SELECT value FROM wakelatch.secrets WHERE name = $1"
 )
 
 // newKeyring holds the keys that were set, or the one that all nodes of the database share.
@@ -39,11 +39,11 @@ func newKeyring(ctx context.Context, o Options, pool *pgxpool.Pool) (*token.Keyr
 func sharedKey(ctx context.Context, pool *pgxpool.Pool) ([]byte, error) {
 	offer := make([]byte, keyBytes)
 	_, _ = rand.Read(offer)
-	if _, err := pool.Exec(ctx, insertSecret, tokenKeyName, offer); err != nil {
+	if _, err := pool.Exec(ctx, offerKey, tokenKeyName, offer); err != nil {
 		return nil, fmt.Errorf("offer a token key: %w", err)
 	}
 	var key []byte
-	if err := pool.QueryRow(ctx, getSecret, tokenKeyName).Scan(&key); err != nil {
+	if err := pool.QueryRow(ctx, readKey, tokenKeyName).Scan(&key); err != nil {
 		return nil, fmt.Errorf("read the token key: %w", err)
 	}
 	return key, nil

@@ -21,7 +21,7 @@ func (n *node) reconcile(ctx context.Context) error {
 
 const (
 	distrustTick = time.Second
-	// distrustAfter is how long the node may be deaf and still believe what it heard before.
+	// A node may be deaf for this long and still believe what it heard before.
 	distrustAfter = 3 * time.Second
 )
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -55,8 +56,8 @@ func ask(ctx context.Context, s *server.Server, method, path, body string, heade
 		return answer{err: err}
 	}
 	r.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+	for pair := range slices.Chunk(headers, 2) {
+		r.Header.Set(pair[0], pair[1])
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 // Failures of this package's own.
 var (
 	errNoRoute = errors.New("there is nothing under this path")
-	// errSlowBody closes the connection: the rest of the body would be taken for the next request.
+	// The connection is closed with it: the rest of the body would be taken for the next request.
 	errSlowBody = errors.New("the body did not arrive in time")
 	errMethod   = errors.New("this path does not take that method; the Allow header names those it takes")
-	// errEpochMismatch leaves everything as it was: the token is of another claim than the body speaks of.
+	// Nothing changes with it: the token is of another claim than the body speaks of.
 	errEpochMismatch = errors.New("the epoch is not the claim token's; leave it out, or send the token of that epoch")
 	errNotOwner      = errors.New("the runner belongs to another principal")
 )

@@ -10,7 +10,7 @@ const (
 	loneSurrogate = "has half of a surrogate pair in a string"
 
 	maxDepth = 256
-	// maxExponent is that of the largest double. jsonb writes a number's zeros out.
+	// The largest double has this exponent. A number's zeros are written out by jsonb.
 	maxExponent = 308
 )
 
