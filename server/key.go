@@ -8,13 +8,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/wakelatch/wakelatch/server/token"
+	"github.com/wakelatch/wakelatch/sql/db"
 )
 
 const (
 	keyBytes     = 32
 	tokenKeyName = "token_key"
-	offerKey     = "INSERT INTO wakelatch.secrets (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"
-	readKey      = "SELECT value FROM wakelatch.secrets WHERE name = $1"
 )
 
 // newKeyring holds the keys that were set, or the one that all nodes of the database share.
@@ -39,11 +38,12 @@ func newKeyring(ctx context.Context, o Options, pool *pgxpool.Pool) (*token.Keyr
 func sharedKey(ctx context.Context, pool *pgxpool.Pool) ([]byte, error) {
 	offer := make([]byte, keyBytes)
 	_, _ = rand.Read(offer)
-	if _, err := pool.Exec(ctx, offerKey, tokenKeyName, offer); err != nil {
+	q := db.New()
+	if err := q.OfferSecret(ctx, pool, db.OfferSecretParams{Name: tokenKeyName, Value: offer}); err != nil {
 		return nil, fmt.Errorf("offer a token key: %w", err)
 	}
-	var key []byte
-	if err := pool.QueryRow(ctx, readKey, tokenKeyName).Scan(&key); err != nil {
+	key, err := q.GetSecret(ctx, pool, tokenKeyName)
+	if err != nil {
 		return nil, fmt.Errorf("read the token key: %w", err)
 	}
 	return key, nil
