@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// jobTimeout bounds one attempt; a job whose node died is rescued after rescueAfter, when River's
+	// One attempt is bounded by jobTimeout; a job whose node died is rescued after rescueAfter, when River's
 	// rescuer next comes by (every 30 s, on the leader).
 	jobTimeout  = 5 * time.Second
 	rescueAfter = 10 * time.Second

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,11 +20,13 @@ import (
 const (
 	firstRetry = 100 * time.Millisecond
 	maxRetry   = 10 * time.Second
+	// keepTimeout bounds the note of what is left, which is made before the rescuer may take the job.
+	keepTimeout = 2 * time.Second
 )
 
 // releaseWorker releases the claims of a job together. If that fails, or takes half of the attempt's time,
 // the same attempt releases them one by one, so that one bad claim does not hold up the others; only those
-// that failed stay in the job.
+// that failed, or that it did not get to, stay in the job.
 type releaseWorker struct {
 	river.WorkerDefaults[args.ReleaseClaims]
 	pool     *pgxpool.Pool
@@ -71,26 +74,31 @@ func (w *releaseWorker) workOneByOne(ctx context.Context, job *river.Job[args.Re
 	if len(job.Args.Claims) == 1 {
 		return cause
 	}
-	var left []args.Claim
-	errs := []error{cause}
-	for _, c := range job.Args.Claims {
-		err := w.releaser.ReleaseDone(ctx, []args.Claim{c}, func(pgx.Tx) error { return nil })
-		if err != nil {
-			left = append(left, c)
-			errs = append(errs, err)
+	var failed, untried []args.Claim
+	for i, c := range job.Args.Claims {
+		if ctx.Err() != nil {
+			untried = job.Args.Claims[i:]
+			break
+		}
+		if err := w.releaser.ReleaseDone(ctx, []args.Claim{c}, func(pgx.Tx) error { return nil }); err != nil {
+			failed = append(failed, c)
+			cause = err
 		}
 	}
+	left := slices.Concat(untried, failed)
 	if len(left) == 0 {
 		return nil
 	}
-	if len(left) < len(job.Args.Claims) {
-		errs = append(errs, w.keepOnly(ctx, job.ID, left))
-	}
-	return errors.Join(errs...)
+	return errors.Join(
+		fmt.Errorf("%d of %d claims of job %d are still to be released: %w", len(left), len(job.Args.Claims), job.ID, cause),
+		w.keep(ctx, job.ID, left))
 }
 
-// keepOnly leaves the job those claims that are still to be released.
-func (w *releaseWorker) keepOnly(ctx context.Context, jobID int64, left []args.Claim) error {
+// keep leaves the job those claims that are still to be released, in the order of the next attempt: what this
+// one did not get to comes before what failed. The attempt's own time may be over by now.
+func (w *releaseWorker) keep(ctx context.Context, jobID int64, left []args.Claim) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+	defer cancel()
 	encoded, err := json.Marshal(args.ReleaseClaims{Claims: left})
 	if err != nil {
 		return fmt.Errorf("encode what is left of job %d: %w", jobID, err)

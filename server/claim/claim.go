@@ -12,7 +12,7 @@ import (
 )
 
 // ClaimRequest is a runner's answer to a wake event.
-type ClaimRequest struct {
+type ClaimRequest struct { //nolint:revive // beside DoneRequest, Request alone would not say which
 	Tenant     string
 	RunnerID   string
 	StreamPath string // the entity's main stream, as in the event

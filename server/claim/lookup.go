@@ -42,9 +42,13 @@ func (s *Service) Resync(ctx context.Context) error {
 	return nil
 }
 
-// reconcileOverlap is how much later than its time stamp a release may become visible: the longest a
-// transaction may take.
-const reconcileOverlap = pg.StatementTimeout + pg.IdleInTransactionTimeout
+const (
+	// How much later than its time stamp a release may become visible: its statement, its
+	// waits for wake streams and for the commit's notification, and a node that stalls before the commit.
+	reconcileOverlap = pg.StatementTimeout + pg.IdleInTransactionTimeout + 3*pg.LockTimeout
+	// How far the first turn looks back: longer than a node takes from its first look at the rows to that turn.
+	firstReconcile = time.Minute
+)
 
 // Reconciler bounds what a lost notification can cost: Reconcile drops the tokens of claims released since
 // it last looked.
@@ -53,7 +57,7 @@ type Reconciler struct {
 	since   time.Time // the database's clock
 }
 
-// NewReconciler starts looking at releases from now on; a Resync covers what was before.
+// NewReconciler begins with the releases of the last minute; a Resync covers what was before.
 func (s *Service) NewReconciler() *Reconciler { return &Reconciler{service: s} }
 
 // Reconcile is not safe for concurrent use.
@@ -64,7 +68,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) error {
 		return fmt.Errorf("read database clock: %w", err)
 	}
 	if r.since.IsZero() {
-		r.since = now
+		r.since = now.Add(-firstReconcile)
 	}
 	rows, err := s.queries.ListReleasedSince(ctx, s.Pool, r.since.Add(-reconcileOverlap))
 	if err != nil {

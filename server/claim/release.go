@@ -49,6 +49,17 @@ type Released struct {
 	armed   *Armed
 }
 
+// ended is how many claims it ended.
+func (d *Released) ended() int {
+	n := 0
+	for _, row := range d.rows {
+		if row.Outcome == outcomeReleased {
+			n++
+		}
+	}
+	return n
+}
+
 // ReleaseDone releases claims whose done is recorded and completes its job in the same transaction.
 // A claim already released, or ended before its done, is left as it is.
 func (s *Service) ReleaseDone(ctx context.Context, claims []args.Claim, complete func(tx pgx.Tx) error) error {
@@ -72,7 +83,7 @@ func (s *Service) ReleaseDone(ctx context.Context, claims []args.Claim, complete
 func (s *Service) QueueRelease(p *pg.Pipeline, r Release) *Released {
 	q := s.queries
 	k := columnsOf(r.Claims, keyOf)
-	payloads := notify.Encode(endedEvents(r.Claims))
+	events, payloads := endedEvents(r.Claims)
 	causes := make([]string, len(r.Claims))
 	for i := range causes {
 		causes[i] = string(r.Cause)
@@ -88,7 +99,9 @@ func (s *Service) QueueRelease(p *pg.Pipeline, r Release) *Released {
 	})
 	done.armed = Arm(p, q, candidatesOf(r.Claims))
 	p.Exec(func(ctx context.Context, conn pg.Conn) error {
-		return q.Notify(ctx, conn, db.NotifyParams{Channel: notify.Channel, Payloads: payloads})
+		return q.NotifyEnded(ctx, conn, db.NotifyEndedParams{
+			Channel: notify.Channel, TenantIDs: k.tenants, ConsumerIDs: k.consumers, Epochs: k.epochs, Events: events, Payloads: payloads,
+		})
 	})
 	return done
 }
@@ -121,14 +134,20 @@ func candidatesOf(claims []args.Claim) []Candidate {
 	return out
 }
 
-// endedEvents say that the epochs of these claims are over, which is true of every claim that a release
-// names, whether this one ends it or another did.
-func endedEvents(claims []args.Claim) []notify.Event {
-	events := make([]notify.Event, len(claims))
+// endedEvents say, each in the form it has inside a payload, that the epochs of these claims are over, and
+// which of them share a payload. Which are sent is decided by the statement that knows what has ended.
+func endedEvents(claims []args.Claim) (events []string, payloads []int32) {
+	events, payloads = make([]string, len(claims)), make([]int32, len(claims))
+	size, payload := 0, int32(0)
 	for i, c := range claims {
-		events[i] = notify.Event{Kind: notify.KindClaim, Tenant: c.Tenant, Key: c.Stream, Number: c.Epoch}
+		alone := notify.Encode([]notify.Event{{Kind: notify.KindClaim, Tenant: c.Tenant, Key: c.Stream, Number: c.Epoch}})[0]
+		events[i] = alone[1 : len(alone)-1]
+		if size += len(events[i]) + 1; size >= notify.MaxPayload {
+			size, payload = len(events[i])+1, payload+1
+		}
+		payloads[i] = payload
 	}
-	return events
+	return events, payloads
 }
 
 // Announce tells this node what a committed release changed; the other nodes learn it by the transaction's

@@ -34,9 +34,6 @@ func (s *Service) sweep(ctx context.Context) error {
 
 // SweepOnce is one turn of the sweep.
 func (s *Service) SweepOnce(ctx context.Context) error {
-	if err := s.noteSweep(ctx); err != nil {
-		return fmt.Errorf("note the sweep: %w", err)
-	}
 	return errors.Join(
 		untilDrained(ctx, s.expire),
 		untilDrained(ctx, s.releaseOverdue),
@@ -44,11 +41,11 @@ func (s *Service) SweepOnce(ctx context.Context) error {
 	)
 }
 
-// untilDrained repeats a step while it finds a full batch that it could work on.
-func untilDrained(ctx context.Context, step func(context.Context) (full bool, err error)) error {
+// untilDrained repeats a step while it finds a full batch and gets on with it.
+func untilDrained(ctx context.Context, step func(context.Context) (more bool, err error)) error {
 	for {
-		full, err := step(ctx)
-		if err != nil || !full {
+		more, err := step(ctx)
+		if err != nil || !more {
 			return err
 		}
 	}
@@ -76,7 +73,11 @@ func (s *Service) noteSweep(ctx context.Context) error {
 	})
 }
 
-func (s *Service) expire(ctx context.Context) (full bool, err error) {
+// expire notes the sweep before each batch: a long row of batches is no outage of ours.
+func (s *Service) expire(ctx context.Context) (more bool, err error) {
+	if err := s.noteSweep(ctx); err != nil {
+		return false, fmt.Errorf("note the sweep: %w", err)
+	}
 	rows, err := s.queries.PickExpired(ctx, s.Pool, args.MaxClaims)
 	if err != nil {
 		return false, fmt.Errorf("pick expired leases: %w", err)
@@ -88,7 +89,7 @@ func (s *Service) expire(ctx context.Context) (full bool, err error) {
 	return s.sweepClaims(ctx, picked, Release{Cause: CauseExpired, By: BySweep, Actor: "system:sweep"})
 }
 
-func (s *Service) releaseOverdue(ctx context.Context) (full bool, err error) {
+func (s *Service) releaseOverdue(ctx context.Context) (more bool, err error) {
 	rows, err := s.queries.PickOverdue(ctx, s.Pool, db.PickOverdueParams{
 		OverdueMs: s.Overdue.Milliseconds(), MaxRows: args.MaxClaims,
 	})
@@ -102,11 +103,32 @@ func (s *Service) releaseOverdue(ctx context.Context) (full bool, err error) {
 	return s.sweepClaims(ctx, picked, Release{Cause: CauseDone, By: BySweep, Actor: "system:sweep"})
 }
 
-// sweepClaims releases those of the picked claims whose dispatch row nobody else holds. The statement
+// sweepClaims releases the picked claims together or, if that fails, one by one, so that one bad claim does
+// not hold up the others. A database that is away is left to the next turn.
+func (s *Service) sweepClaims(ctx context.Context, picked []args.Claim, r Release) (more bool, err error) {
+	ended, err := s.sweepTogether(ctx, picked, r)
+	if err != nil && len(picked) > 1 && !pg.IsUnavailable(err) {
+		errs := []error{err}
+		for _, c := range picked {
+			n, err := s.sweepTogether(ctx, []args.Claim{c}, r)
+			ended += n
+			if errs = append(errs, err); pg.IsUnavailable(err) {
+				break
+			}
+		}
+		err = errors.Join(errs...)
+	}
+	if err != nil {
+		return false, fmt.Errorf("sweep %d claims (%s): %w", len(picked), r.Cause, err)
+	}
+	return ended > 0 && len(picked) == args.MaxClaims, nil
+}
+
+// sweepTogether releases those of the picked claims whose dispatch row nobody else holds. The statement
 // decides again under the locks whether a claim ends.
-func (s *Service) sweepClaims(ctx context.Context, picked []args.Claim, r Release) (full bool, err error) {
+func (s *Service) sweepTogether(ctx context.Context, picked []args.Claim, r Release) (ended int, err error) {
 	if len(picked) == 0 {
-		return false, nil
+		return 0, nil
 	}
 	var done *Released
 	err = pg.InTx(ctx, s.Pool, func(tx pgx.Tx) error {
@@ -126,13 +148,11 @@ func (s *Service) sweepClaims(ctx context.Context, picked []args.Claim, r Releas
 		done = s.QueueRelease(&p, r)
 		return p.Run(ctx, tx)
 	})
-	if err != nil {
-		return false, fmt.Errorf("sweep %d claims (%s): %w", len(picked), r.Cause, err)
+	if err != nil || done == nil {
+		return 0, err
 	}
-	if done != nil {
-		s.Announce(ctx, done)
-	}
-	return len(r.Claims) == args.MaxClaims, nil
+	s.Announce(ctx, done)
+	return done.ended(), nil
 }
 
 type entityKey struct{ tenant, url string }
@@ -154,7 +174,7 @@ func (s *Service) lockFree(ctx context.Context, tx pgx.Tx, candidates []Candidat
 }
 
 // emitDue arms what may be tried again and appends again the wakes that nobody claimed.
-func (s *Service) emitDue(ctx context.Context) (full bool, err error) {
+func (s *Service) emitDue(ctx context.Context) (more bool, err error) {
 	due, err := s.queries.PickDue(ctx, s.Pool, args.MaxClaims)
 	if err != nil {
 		return false, fmt.Errorf("pick due wakes: %w", err)

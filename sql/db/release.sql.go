@@ -35,9 +35,15 @@ func (q *Queries) AdvanceSweep(ctx context.Context, db DBTX, graceMs int64) (Adv
 }
 
 const extendLeasesAliveAt = `-- name: ExtendLeasesAliveAt :execrows
-UPDATE wakelatch.claim_leases
-SET expires_at = GREATEST(expires_at, statement_timestamp() + ($1::bigint) * interval '1 millisecond')
-WHERE expires_at > $2::timestamptz
+UPDATE wakelatch.claim_leases l
+SET expires_at = GREATEST(l.expires_at, statement_timestamp() + ($1::bigint) * interval '1 millisecond')
+FROM (
+    SELECT a.tenant_id, a.consumer_id, a.epoch
+    FROM wakelatch.claim_leases a
+    WHERE a.expires_at > $2::timestamptz
+    FOR UPDATE SKIP LOCKED
+) alive
+WHERE l.tenant_id = alive.tenant_id AND l.consumer_id = alive.consumer_id AND l.epoch = alive.epoch
 `
 
 type ExtendLeasesAliveAtParams struct {
@@ -45,6 +51,8 @@ type ExtendLeasesAliveAtParams struct {
 	Since   time.Time
 }
 
+// The rows that LockLeasesAliveAt locked. A lease made since is new; it is taken too unless somebody holds it,
+// because waiting here would be out of order.
 func (q *Queries) ExtendLeasesAliveAt(ctx context.Context, db DBTX, arg ExtendLeasesAliveAtParams) (int64, error) {
 	result, err := db.Exec(ctx, extendLeasesAliveAt, arg.LeaseMs, arg.Since)
 	if err != nil {
@@ -115,17 +123,37 @@ func (q *Queries) LockLeasesAliveAt(ctx context.Context, db DBTX, since time.Tim
 	return err
 }
 
-const notify = `-- name: Notify :exec
-SELECT pg_notify($1::text, p) FROM unnest($2::text[]) AS p
+const notifyEnded = `-- name: NotifyEnded :exec
+SELECT pg_notify($1::text, '[' || string_agg(k.event, ',') || ']')
+FROM (SELECT unnest($2::text[]) AS tenant_id, unnest($3::text[]) AS consumer_id,
+             unnest($4::bigint[]) AS epoch, unnest($5::text[]) AS event,
+             unnest($6::integer[]) AS payload) k
+JOIN wakelatch.consumer_claims c
+  ON c.tenant_id = k.tenant_id AND c.consumer_id = k.consumer_id AND c.epoch = k.epoch
+WHERE c.status <> 'active'
+GROUP BY k.payload
 `
 
-type NotifyParams struct {
-	Channel  string
-	Payloads []string
+type NotifyEndedParams struct {
+	Channel     string
+	TenantIDs   []string
+	ConsumerIDs []string
+	Epochs      []int64
+	Events      []string
+	Payloads    []int32
 }
 
-func (q *Queries) Notify(ctx context.Context, db DBTX, arg NotifyParams) error {
-	_, err := db.Exec(ctx, notify, arg.Channel, arg.Payloads)
+// Tells every node which of these claims are over. One that goes on, because its lease was renewed before the
+// locks were held, is left out: its holder's token is good. payloads says which events share one.
+func (q *Queries) NotifyEnded(ctx context.Context, db DBTX, arg NotifyEndedParams) error {
+	_, err := db.Exec(ctx, notifyEnded,
+		arg.Channel,
+		arg.TenantIDs,
+		arg.ConsumerIDs,
+		arg.Epochs,
+		arg.Events,
+		arg.Payloads,
+	)
 	return err
 }
 

@@ -123,8 +123,17 @@ LEFT JOIN ending ON ending.ord = state.ord
 LEFT JOIN entity ON entity.tenant_id = state.tenant_id AND entity.url = state.entity_url
 ORDER BY state.ord;
 
--- name: Notify :exec
-SELECT pg_notify(@channel::text, p) FROM unnest(@payloads::text[]) AS p;
+-- name: NotifyEnded :exec
+-- Tells every node which of these claims are over. One that goes on, because its lease was renewed before the
+-- locks were held, is left out: its holder's token is good. payloads says which events share one.
+SELECT pg_notify(@channel::text, '[' || string_agg(k.event, ',') || ']')
+FROM (SELECT unnest(@tenant_ids::text[]) AS tenant_id, unnest(@consumer_ids::text[]) AS consumer_id,
+             unnest(@epochs::bigint[]) AS epoch, unnest(@events::text[]) AS event,
+             unnest(@payloads::integer[]) AS payload) k
+JOIN wakelatch.consumer_claims c
+  ON c.tenant_id = k.tenant_id AND c.consumer_id = k.consumer_id AND c.epoch = k.epoch
+WHERE c.status <> 'active'
+GROUP BY k.payload;
 
 -- name: AdvanceSweep :one
 -- Locks the one row, so that of several nodes one sees the gap.
@@ -144,9 +153,17 @@ ORDER BY tenant_id, consumer_id, epoch
 FOR UPDATE;
 
 -- name: ExtendLeasesAliveAt :execrows
-UPDATE wakelatch.claim_leases
-SET expires_at = GREATEST(expires_at, statement_timestamp() + (@lease_ms::bigint) * interval '1 millisecond')
-WHERE expires_at > @since::timestamptz;
+-- The rows that LockLeasesAliveAt locked. A lease made since is new; it is taken too unless somebody holds it,
+-- because waiting here would be out of order.
+UPDATE wakelatch.claim_leases l
+SET expires_at = GREATEST(l.expires_at, statement_timestamp() + (@lease_ms::bigint) * interval '1 millisecond')
+FROM (
+    SELECT a.tenant_id, a.consumer_id, a.epoch
+    FROM wakelatch.claim_leases a
+    WHERE a.expires_at > @since::timestamptz
+    FOR UPDATE SKIP LOCKED
+) alive
+WHERE l.tenant_id = alive.tenant_id AND l.consumer_id = alive.consumer_id AND l.epoch = alive.epoch;
 
 -- name: PickExpired :many
 SELECT l.tenant_id, l.consumer_id, l.epoch, c.entity_url, c.stream_path

@@ -58,10 +58,12 @@ FROM wakelatch.consumer_claims c
 JOIN wakelatch.entities e ON e.tenant_id = c.tenant_id AND e.url = c.entity_url
 WHERE c.status = 'active' AND e.status NOT IN ('running', 'stopping', 'paused')
 UNION ALL
-SELECT 'I8', d.tenant_id, d.entity_url, 'pending work, no claim and no wake out'
+SELECT 'I8', d.tenant_id, d.entity_url,
+       CASE WHEN d.outstanding_wake_id IS NULL THEN 'pending work, no claim and no wake out'
+            ELSE 'wake ' || d.outstanding_wake_id || ' is out and was not appended again when its time came' END
 FROM wakelatch.entity_dispatch_state d
 JOIN wakelatch.entities e ON e.tenant_id = d.tenant_id AND e.url = d.entity_url
-WHERE d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL AND d.outstanding_wake_id IS NULL
+WHERE d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL
   AND e.status IN ('idle', 'running') AND e.dispatch_runner_id IS NOT NULL AND d.parked_reason IS NULL
   AND (d.next_attempt_at IS NULL
        OR d.next_attempt_at < statement_timestamp() - (@overdue_ms::bigint) * interval '1 millisecond')
