@@ -49,6 +49,22 @@ func TestHubWakesOnNewsOnly(t *testing.T) {
 	require.True(t, ready(other.C()))
 }
 
+// A reader that has read further than another one knows of news that the other does not: when the hint of it comes
+// it is known here, and wakes nobody.
+func TestWhatOneReaderSawIsNewsToTheOthers(t *testing.T) {
+	db := dbtest.New(t)
+	a, b := start(t, db.Pool), start(t, db.Pool)
+	a.create("notes", "text/plain")
+	early := b.poll(t.Context(), "notes", 0)
+	b.awaitSeen("notes")
+	out := a.append(text("notes", "hello"))
+	late := b.hub.WatchStream(tenant, "notes")
+	defer late.Close()
+	late.Saw(int64(out.End))
+	b.hub.Notify(notify.Event{Kind: notify.KindTail, Tenant: tenant, Key: "notes", Number: int64(out.End)})
+	require.Equal(t, "hello", string(early.ended(t).Render()))
+}
+
 func TestAppendsTellOtherNodes(t *testing.T) {
 	db := dbtest.New(t)
 	a, b := start(t, db.Pool), start(t, db.Pool)

@@ -52,12 +52,17 @@ func (t *topic) watch(k topicKey) *Watch {
 // C is ready when there may be news. One reading of it may stand for any number of changes.
 func (w *Watch) C() <-chan struct{} { return w.waiter.C }
 
-// Saw says what the waiter has read, so that it is not told again.
+// Saw says what the waiter has read, so that it is not told again. What nobody knew before is news to the others, who
+// may have read less: the hint of it will find it known and wake nobody.
 func (w *Watch) Saw(number int64) {
 	w.topic.mu.Lock()
-	defer w.topic.mu.Unlock()
-	if s := w.topic.known[w.key]; s != nil {
-		s.number = max(s.number, number)
+	s := w.topic.known[w.key]
+	news := number > s.number
+	s.number = max(s.number, number)
+	others := s.watches > 1
+	w.topic.mu.Unlock()
+	if news && others {
+		w.topic.waiters.Wake(w.key.tenant, w.key.key)
 	}
 }
 
