@@ -80,6 +80,7 @@ func (s *Service) Wait(ctx context.Context, tenant, url string, version int64) (
 		if err != nil || e.Version > version {
 			return e, err
 		}
+		news.Saw(e.Version)
 		select {
 		case <-news.C():
 		case <-timeout.C:
