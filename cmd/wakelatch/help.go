@@ -45,8 +45,12 @@ func usage(cmd command) string {
 	if cmd.details != "" {
 		fmt.Fprintf(&b, "%s\n", cmd.details)
 	}
-	fmt.Fprintf(&b, "\nUsage: wakelatch %s [flags] %s\n", cmd.name, cmd.args)
 	mine := slices.DeleteFunc(settings(), func(s setting) bool { return s.in&cmd.kind == 0 })
+	line := "wakelatch " + cmd.name
+	if len(mine) > 0 {
+		line += " [flags]"
+	}
+	fmt.Fprintf(&b, "\nUsage: %s\n", strings.TrimSpace(line+" "+cmd.args))
 	if len(mine) == 0 {
 		return strings.TrimSpace(b.String())
 	}

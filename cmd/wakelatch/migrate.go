@@ -13,7 +13,7 @@ const migratePoolSize = 4
 
 func migrate(ctx context.Context, p process, c config, args []string) error {
 	if len(args) != 1 || (args[0] != "up" && args[0] != "status") {
-		return &usageError{errors.New("say what to do: up or status (behind the flags)")}
+		return &usageError{errors.New("say what to do: up or status")}
 	}
 	pool, err := pg.NewPool(ctx, pg.PoolOptions{DSN: c.databaseURL, ApplicationName: "wakelatch migrate", MaxConns: migratePoolSize})
 	if err != nil {

@@ -30,9 +30,8 @@ func parse(cmd command, args []string, getenv func(string) (string, bool)) (conf
 		}
 		flags.Func(s.name, s.help, keep)
 	}
-	if err := flags.Parse(args); err != nil {
-		wrong = append(wrong, err)
-	}
+	rest, unknown := parseAll(flags, args)
+	wrong = append(wrong, unknown...)
 	for _, s := range settings() {
 		if s.in&cmd.kind == 0 {
 			continue
@@ -51,14 +50,36 @@ func parse(cmd command, args []string, getenv func(string) (string, bool)) (conf
 			wrong = append(wrong, fmt.Errorf("%s %w", source, err))
 		}
 	}
-	if cmd.args == "" && flags.NArg() > 0 && len(wrong) == 0 {
-		wrong = append(wrong, fmt.Errorf("%q is no flag; flags begin with --", flags.Arg(0)))
+	// What stands behind a flag that nobody knows may be its value.
+	if cmd.args == "" && len(rest) > 0 && len(wrong) == 0 {
+		wrong = append(wrong, fmt.Errorf("%q is no flag; flags begin with --", rest[0]))
 	}
 	wrong = append(wrong, relations(cmd, c)...)
 	if len(wrong) > 0 {
 		return config{}, nil, &usageError{joined(wrong)}
 	}
-	return c, flags.Args(), nil
+	return c, rest, nil
+}
+
+// parseAll reads every flag, also behind one that is wrong and behind arguments, where package flag alone would
+// stop and make the rest look as if it had not been given.
+func parseAll(flags *flag.FlagSet, args []string) (rest []string, wrong []error) {
+	for len(args) > 0 {
+		err := flags.Parse(args)
+		left := flags.Args()
+		switch {
+		case err != nil:
+			wrong = append(wrong, err)
+			// A malformed flag is left where it is: all that went before it parses.
+			if read := args[:len(args)-len(left)]; flags.Parse(read) == nil {
+				left = left[1:]
+			}
+		case len(left) > 0:
+			rest, left = append(rest, left[0]), left[1:]
+		}
+		args = left
+	}
+	return rest, wrong
 }
 
 // relations are what settings must be to each other.

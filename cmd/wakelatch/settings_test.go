@@ -105,6 +105,29 @@ func TestBadSettingsAreReportedTogetherByName(t *testing.T) {
 	require.NotContains(t, stderr.String(), "c2hvcnQ", "a key must not be repeated")
 }
 
+// A mistyped flag must not make the ones behind it look as if they had not been given.
+func TestAnUnknownFlagHidesNothing(t *testing.T) {
+	var stderr bytes.Buffer
+	code := run(t.Context(), strings.Fields("serve --leese=5s --database-url postgres://h/d ---listen --lease 1 --pool 4 --log-level loud"),
+		process{stderr: &stderr, getenv: env(nil)})
+	require.Equal(t, exitUsage, code)
+	for _, says := range []string{"5 settings are wrong", "-leese", "---listen", "--lease must be a duration", "-pool", "--log-level must be"} {
+		require.Contains(t, stderr.String(), says)
+	}
+	require.NotContains(t, stderr.String(), "--database-url")
+}
+
+func TestFlagsMayStandBehindTheArgument(t *testing.T) {
+	cmd := commands()[2]
+	require.Equal(t, "migrate", cmd.name)
+	for _, line := range []string{"--database-url postgres://h/d up", "up --database-url postgres://h/d", "up --database-url=postgres://h/d"} {
+		c, rest, err := parse(cmd, strings.Fields(line), env(nil))
+		require.NoError(t, err, line)
+		require.Equal(t, "postgres://h/d", c.databaseURL, line)
+		require.Equal(t, []string{"up"}, rest, line)
+	}
+}
+
 func TestPasswordsAreNotRepeated(t *testing.T) {
 	var stderr bytes.Buffer
 	code := run(t.Context(), []string{"migrate", "--database-url", "postgres://u:hunter2@host:port/x", "up"}, process{stderr: &stderr, getenv: env(nil)})
@@ -121,6 +144,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"dev --listen=:8080", "--insecure-allow-remote"},
 		{"dev --no-such-flag", "no-such-flag"},
 		{"dev here", `"here" is no flag`},
+		{"dev --listen=127.0.0.1:0 here --lease=9s", `"here" is no flag`},
 		{"serve --database-url postgres://h/d --lease 2s --sweep-interval 3s", "--sweep-interval must not be longer than --lease"},
 		{"migrate --database-url postgres://h/d", "up or status"},
 		{"migrate --database-url postgres://h/d down", "up or status"},
