@@ -20,7 +20,7 @@ func dev(ctx context.Context, p process, c config, _ []string) (err error) {
 		DataDir: c.dataDir, BinDir: c.postgresBin, Durable: true, Progress: p.stderr,
 	})
 	if err != nil {
-		return devHint(err)
+		return unlessStopped(ctx, p, devHint(err))
 	}
 	defer func() {
 		// The node has drained by now, so nobody loses an answer.
@@ -34,9 +34,9 @@ func dev(ctx context.Context, p process, c config, _ []string) (err error) {
 		c.logFormat = "text"
 	}
 	if err := migrateDev(ctx, c.databaseURL); err != nil {
-		return err
+		return unlessStopped(ctx, p, err)
 	}
-	return runNode(ctx, c, nodeOptions(p, c), func(node *server.Server) {
+	return runNode(ctx, p, c, nodeOptions(p, c), func(node *server.Server) {
 		p.say("%s", greeting(node.PublicURL(), c.databaseURL))
 	})
 }

@@ -37,6 +37,19 @@ func TestDevKeepsItsDataAndOwnsItsFolder(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, body)
 }
 
+func TestDevStoppedWhilePostgresStarts(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	first := launch(t, nil, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0")
+	first.says("Starting Postgres")
+	first.signal(syscall.SIGINT)
+	require.Equal(t, exitOK, first.code())
+	first.says("Stopped before it served")
+
+	again := launch(t, nil, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0")
+	again.says(`Wakelatch serves at`)
+}
+
 // The walk is for a person's shell, so a shell runs it here.
 func TestDevPrintsAWalkThatWorks(t *testing.T) {
 	t.Parallel()

@@ -33,13 +33,13 @@ func logger(w io.Writer, c config) *slog.Logger {
 }
 
 // runNode runs a node until ctx ends, which is a stop that was asked for, or until the node fails.
-func runNode(ctx context.Context, c config, o server.Options, started func(*server.Server)) error {
+func runNode(ctx context.Context, p process, c config, o server.Options, started func(*server.Server)) error {
 	node, err := server.New(o)
 	if err != nil {
 		return err
 	}
 	if err := node.Start(ctx); err != nil {
-		return hint(err)
+		return unlessStopped(ctx, p, hint(err))
 	}
 	started(node)
 	select {
@@ -52,6 +52,15 @@ func runNode(ctx context.Context, c config, o server.Options, started func(*serv
 	err = node.Stop(stop)
 	o.Logger.InfoContext(stop, "node stopped")
 	return errors.Join(node.Err(), err)
+}
+
+// unlessStopped makes nothing of a start that failed because somebody asked for a stop in the meantime.
+func unlessStopped(ctx context.Context, p process, err error) error {
+	if ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	p.say("Stopped before it served.")
+	return nil
 }
 
 // hint adds the flag that helps.

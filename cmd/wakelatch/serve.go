@@ -20,5 +20,5 @@ func serve(ctx context.Context, p process, c config, _ []string) error {
 		o.Logger.WarnContext(ctx, "no public url is set: callbacks lead to this node's listen address and not to the balancer",
 			"listen", c.listen)
 	}
-	return runNode(ctx, c, o, func(*server.Server) {})
+	return runNode(ctx, p, c, o, func(*server.Server) {})
 }

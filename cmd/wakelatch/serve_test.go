@@ -77,3 +77,32 @@ func TestServeSaysThatTheDatabaseIsAway(t *testing.T) {
 	require.Contains(t, stderr.String(), "connection refused")
 	require.NotContains(t, stderr.String(), "hunter2")
 }
+
+// Whoever stops a program that is still starting has stopped it as asked. A migration that was cut short has not
+// done what the next step relies on.
+func TestStoppedBeforeItServes(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		args []string
+		code int
+	}{
+		{"serve", []string{"serve", "--listen", "127.0.0.1:0"}, exitOK},
+		{"migrate", []string{"migrate", "up"}, exitFailed},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var config net.ListenConfig
+			mute, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer func() { require.NoError(t, mute.Close()) }()
+			p := launch(t, []string{"WAKELATCH_DATABASE_URL=postgres://u:p@" + mute.Addr().String() + "/x?sslmode=disable"}, tc.args...)
+			conn, err := mute.Accept()
+			require.NoError(t, err)
+			defer func() { require.NoError(t, conn.Close()) }()
+
+			p.signal(syscall.SIGTERM)
+			require.Equal(t, tc.code, p.code())
+		})
+	}
+}
