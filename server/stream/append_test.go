@@ -1,6 +1,7 @@
 package stream_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wakelatch/wakelatch/server/batch"
 	"github.com/wakelatch/wakelatch/server/stream"
 )
 
@@ -172,4 +174,52 @@ func TestAppendsInOneBatchAreJudgedEach(t *testing.T) {
 		}
 	}
 	require.EqualValues(t, len(content), n.read("notes", 0).Tail)
+}
+
+// A batch that waits for one stream's lock has not locked another that is made meanwhile. What somebody else appends to
+// that one must not be written over: the batch is undone, and its items are tried alone.
+func TestAStreamMadeBehindTheLockIsNotWrittenUnlocked(t *testing.T) {
+	for name, late := range map[string]string{"another size": "late", "the same size": "laggard"} {
+		t.Run(name, func(t *testing.T) { writeBehindTheLock(t, late) })
+	}
+}
+
+func writeBehindTheLock(t *testing.T, late string) {
+	t.Helper()
+	n := open(t)
+	n.create("busy", "text/plain")
+	busy, err := n.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = busy.Exec(t.Context(), `SELECT 1 FROM wakelatch.streams WHERE path = 'busy' FOR UPDATE`)
+	require.NoError(t, err)
+	together := []stream.AppendRequest{text("busy", "x"), text("new", late)}
+	ended := make(chan error, 1)
+	go func() {
+		_, _, _, err := n.AppendTogether(context.WithoutCancel(t.Context()), together)
+		ended <- err
+	}()
+	n.awaitLockWaiter()
+
+	n.create("new", "text/plain")
+	other, err := n.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), `UPDATE wakelatch.streams SET tail = 7 WHERE path = 'new'`)
+	require.NoError(t, err)
+	_, err = other.Exec(t.Context(), `INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body) VALUES ($1, 'new', 7, 'earlier')`, tenant)
+	require.NoError(t, err)
+	require.NoError(t, busy.Rollback(t.Context()))
+	n.eventually(func() bool {
+		return n.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+			AND wait_event_type = 'Lock' AND query LIKE '-- name: AppendStreams%'`) > 0
+	}, "the batch does not wait for the new stream")
+	require.NoError(t, other.Commit(t.Context()))
+
+	err = <-ended
+	require.Error(t, err)
+	require.Equal(t, batch.Alone, stream.Classify(err))
+	require.Equal(t, "earlier", n.content("new"))
+	_, _, errs, err := n.AppendTogether(t.Context(), together)
+	require.NoError(t, err)
+	require.Equal(t, []error{nil, nil}, errs)
+	require.Equal(t, "earlier"+late, n.content("new"))
 }

@@ -6,6 +6,9 @@ import (
 	"github.com/wakelatch/wakelatch/server/batch"
 )
 
+// Classify is what the batcher makes of a flush's error.
+func Classify(err error) batch.Class { return classify(err) }
+
 // AppendTogether writes requests in as few batches as the admission allows, as the batcher would if all
 // had arrived at once, and says in which order that was.
 func (s *Service) AppendTogether(ctx context.Context, requests []AppendRequest) (written []int, out []Appended, errs []error, err error) {

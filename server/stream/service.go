@@ -68,12 +68,19 @@ func (s *Service) Run(ctx context.Context) error { return s.appends.Run(ctx) }
 
 func classify(err error) batch.Class {
 	switch {
-	case pg.IsContention(err):
+	case pg.IsContention(err), movedUnlocked(err):
 		return batch.Alone
 	case pg.IsUnavailable(err):
 		return batch.Transient
 	}
 	return batch.Fatal
+}
+
+// movedUnlocked is the error of a batch that met a stream which was made behind its locks and which somebody else has
+// appended to since.
+func movedUnlocked(err error) bool {
+	name := pg.ConstraintName(err)
+	return name == "streams_tail_positive" || name == "stream_messages_pkey"
 }
 
 // Key names a stream.

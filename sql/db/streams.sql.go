@@ -63,6 +63,7 @@ WITH item AS (
     ) w ON true
 ), accepted AS (
     SELECT j.ord, j.tenant_id, j.path, j.producer_id, j.producer_epoch, j.seq, j.size, j.stream_seq, j.closes, j.key,
+           j.tail AS judged_tail,
            (j.tail + sum(j.size) OVER (PARTITION BY j.tenant_id, j.path ORDER BY j.ord))::bigint AS end_offset
     FROM judged j
     WHERE j.outcome = 'appended' AND j.written_end IS NULL
@@ -83,10 +84,10 @@ WITH item AS (
         updated_at = statement_timestamp()
 ), moved AS (
     UPDATE wakelatch.streams s
-    SET tail = a.tail,
+    SET tail = CASE WHEN s.tail = a.judged_tail AND s.closed_at IS NULL THEN a.tail ELSE -1 END,
         last_stream_seq = COALESCE(a.stream_seq, s.last_stream_seq),
         closed_at = CASE WHEN a.closes THEN statement_timestamp() ELSE s.closed_at END
-    FROM (SELECT tenant_id, path, max(end_offset) AS tail, max(NULLIF(stream_seq, '')) AS stream_seq,
+    FROM (SELECT tenant_id, path, min(judged_tail) AS judged_tail, max(end_offset) AS tail, max(NULLIF(stream_seq, '')) AS stream_seq,
                  bool_or(closes) AS closes
           FROM accepted GROUP BY tenant_id, path) a
     WHERE s.tenant_id = a.tenant_id AND s.path = a.path
@@ -137,7 +138,9 @@ type AppendStreamsRow struct {
 // the batch, which is right because the batch holds, for one producer of one stream, a run of consecutive
 // sequence numbers of one epoch, beginning at first_seq, and nothing of a stream behind an item that states
 // a stream_seq or closes it. The fence comes before whatever a writer whose claim is over could
-// otherwise learn or change. An item with retry may have been written before; its key tells.
+// otherwise learn or change. An item with retry may have been written before; its key tells. A stream that was made
+// after the locks were taken is judged without one: if it has changed by the time it is written, its tail is made
+// impossible (streams_tail_positive), which undoes the batch.
 func (q *Queries) AppendStreams(ctx context.Context, db DBTX, arg AppendStreamsParams) ([]AppendStreamsRow, error) {
 	rows, err := db.Query(ctx, appendStreams,
 		arg.Ords,
