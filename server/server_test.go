@@ -91,6 +91,15 @@ func TestTakenAddressIsNamed(t *testing.T) {
 	require.ErrorContains(t, err, other.Addr().String())
 }
 
+// A URL may say how large a pool it wants. That is for the pool, and no setting of a session: a connection that
+// passed it on would be refused, and the listener with it.
+func TestDatabaseURLMaySetThePool(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	d.DSN += "&pool_max_conns=9"
+	must(t, start(t, d), 200, "GET", "/readyz", "")
+}
+
 func TestBadOptionsAreReportedTogether(t *testing.T) {
 	_, err := server.New(server.Options{PublicURL: "nowhere", Lease: -1})
 	require.ErrorContains(t, err, "no database url")

@@ -62,14 +62,15 @@ func NewPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// ParseConnConfig is NewPool's configuration for a connection of its own, such as the listener's.
+// ParseConnConfig is NewPool's configuration for a connection of its own, such as the listener's. The URL may be a
+// pool's: what it says of the pool is left out, since the server would refuse it as a setting of the session.
 func ParseConnConfig(dsn, applicationName string) (*pgx.ConnConfig, error) {
-	config, err := pgx.ParseConfig(dsn)
+	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read database url: %w", err)
 	}
-	configureConn(config, applicationName)
-	return config, nil
+	configureConn(config.ConnConfig, applicationName)
+	return config.ConnConfig, nil
 }
 
 func configureConn(config *pgx.ConnConfig, applicationName string) {
