@@ -24,7 +24,7 @@ var layers = []struct {
 	packages []string
 	may      []string
 }{
-	{packages: []string{"cmd/wakelatch"}, may: []string{"server", "sql/localpg", "sql/migrations", "sql/pg"}},
+	{packages: []string{"cmd/wakelatch"}, may: []string{"server", "server/client", "sql/localpg", "sql/migrations", "sql/pg"}},
 	{packages: []string{"server"}, may: []string{
 		"server/api", "server/claim", "server/entity", "server/entitytype", "server/runner", "server/stream",
 		"server/token", "server/notify", "server/batch", "jobs", "sql/migrations", "sql/pg", "sql/db",
@@ -41,6 +41,8 @@ var layers = []struct {
 	{packages: []string{"sql/pg", "sql/db", "sql/migrations", "sql/localpg"}},
 	{packages: []string{"sql/dbtest"}, may: []string{"sql/pg", "sql/migrations", "sql/localpg"}},
 	{packages: []string{"dashboards"}},
+	// What users import brings nothing of ours along.
+	{packages: []string{"server/client"}},
 	{packages: []string{"server/compat", "server/lifecycle"}},
 }
 
