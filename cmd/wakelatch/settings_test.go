@@ -129,11 +129,13 @@ func TestFlagsMayStandBehindTheArgument(t *testing.T) {
 }
 
 func TestPasswordsAreNotRepeated(t *testing.T) {
-	var stderr bytes.Buffer
-	code := run(t.Context(), []string{"migrate", "--database-url", "postgres://u:hunter2@host:port/x", "up"}, process{stderr: &stderr, getenv: env(nil)})
-	require.Equal(t, exitUsage, code)
-	require.Contains(t, stderr.String(), "--database-url must be a Postgres URL")
-	require.NotContains(t, stderr.String(), "hunter2")
+	for _, url := range []string{"postgres://u:hunter2@host:port/x", "postgres://host/x?user=u&password=hunter2&pool_max_conns=many"} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), []string{"migrate", "--database-url", url, "up"}, process{stderr: &stderr, getenv: env(nil)})
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, stderr.String(), "--database-url must be a Postgres URL")
+		require.NotContains(t, stderr.String(), "hunter2")
+	}
 }
 
 func TestWrongCommandLines(t *testing.T) {

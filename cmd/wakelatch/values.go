@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // setter reads a setting's text into the config. Its error says what the text must be.
@@ -108,7 +108,7 @@ func databaseURL(field func(*config) *string) setter {
 		if text == "" {
 			return nil
 		}
-		if _, err := pgx.ParseConfig(text); err != nil {
+		if _, err := pgxpool.ParseConfig(text); err != nil {
 			return errors.New("must be a Postgres URL or keyword string, such as postgres://user:password@host:5432/name")
 		}
 		*field(c) = text
