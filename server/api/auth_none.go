@@ -20,7 +20,8 @@ type NoAuth struct {
 }
 
 // NewNoAuth makes the authenticator of a node that listens on an address and is reached under a URL.
-// A node that listens on every address may be named by any IP number: no page can make a number its own name.
+// A node that listens on every address may be named by any IP number: no page can make a number its own name. A page
+// can come from a number, so as an origin only the one that the request names is taken.
 func NewNoAuth(listen string, public *url.URL) *NoAuth {
 	n := &NoAuth{names: map[string]bool{}}
 	if host, _, err := net.SplitHostPort(listen); err == nil {
@@ -36,13 +37,13 @@ func NewNoAuth(listen string, public *url.URL) *NoAuth {
 
 // Admit refuses a foreign Host or Origin.
 func (n *NoAuth) Admit(r *http.Request) error {
-	if !n.own(r.Host) {
+	if !n.own(r.Host) && !(n.anyNumber && isNumber(hostOf(r.Host))) {
 		return &ForbiddenError{Code: "FOREIGN_HOST", Why: "this server does not go by the name in the request's Host header; " +
 			"use its listen address, or start it with a public URL of that name"}
 	}
 	for _, origin := range r.Header.Values("Origin") {
 		from, err := url.Parse(origin)
-		if err != nil || from.Host == "" || !n.own(from.Host) {
+		if err != nil || from.Host == "" || (!n.own(from.Host) && hostOf(from.Host) != hostOf(r.Host)) {
 			return &ForbiddenError{Code: "FOREIGN_ORIGIN", Why: "a server without authentication takes no requests from pages of another origin"}
 		}
 	}
@@ -62,16 +63,24 @@ func (n *NoAuth) Identify(r *http.Request) (Identity, error) {
 }
 
 func (n *NoAuth) own(hostport string) bool {
-	host := hostport
-	if name, _, err := net.SplitHostPort(hostport); err == nil {
-		host = name
-	}
-	host = hostName(host)
+	host := hostOf(hostport)
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") || n.names[host] {
 		return host != ""
 	}
 	addr, err := netip.ParseAddr(host)
-	return err == nil && (addr.IsLoopback() || n.anyNumber)
+	return err == nil && addr.IsLoopback()
+}
+
+func isNumber(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
+}
+
+func hostOf(hostport string) string {
+	if name, _, err := net.SplitHostPort(hostport); err == nil {
+		return hostName(name)
+	}
+	return hostName(hostport)
 }
 
 func hostName(host string) string {
