@@ -53,10 +53,10 @@ func (s *Server) boot(ctx context.Context) error {
 		return err
 	}
 
-	s.background(ctx, "publisher", n.publisher.Run)
 	if err := s.startListener(ctx, n); err != nil {
 		return err
 	}
+	s.background(ctx, "publisher", n.publisher.Run)
 	run, stopLoops := s.loops(ctx)
 	s.cleanup.add("loops", stopLoops)
 	if err := n.jobs.Start(context.WithoutCancel(ctx), n.claims); err != nil {

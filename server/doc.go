@@ -58,8 +58,8 @@
 //
 // # Boot and stop
 //
-// [Server.Start] opens the pools, checks the schema, starts the publisher and the listener and waits for its
-// first look at the rows, starts River and the loops, binds the listen address and says last that it is ready.
+// [Server.Start] opens the pools, checks the schema, starts the listener and waits for its first look at the
+// rows, starts the publisher, River and the loops, binds the listen address and says last that it is ready.
 // Each part registers its cleanup on the line after it was acquired, and [Server.Stop] runs them backwards:
 // not ready, the drain delay, an end to long-polls, the requests that are left, River, the loops, a last
 // flush of the publisher, the listener, the pools.

@@ -1,8 +1,12 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,6 +105,29 @@ func TestADrainingNodeEndsLongPollsAndFinishesRequests(t *testing.T) {
 	require.NoError(t, <-stopped)
 	require.NoError(t, s.Err())
 	require.Error(t, ask(t.Context(), s, "GET", "/healthz", "").err)
+}
+
+// Each part is stopped before those that it needs: the hints of the last requests are sent, and heard, before that ends.
+func TestAStopIsTheBootBackwards(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	s, err := server.New(server.Options{
+		DatabaseURL: dbtest.New(t).DSN, Logger: slog.New(slog.NewJSONHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	require.NoError(t, err)
+	require.NoError(t, s.Start(t.Context()))
+	require.NoError(t, s.Stop(t.Context()))
+	var parts []string
+	for line := range strings.Lines(said.String()) {
+		var stopped struct{ Msg, Part string }
+		require.NoError(t, json.Unmarshal([]byte(line), &stopped))
+		if stopped.Msg == "stopped" {
+			parts = append(parts, stopped.Part)
+		}
+	}
+	require.Equal(t, []string{
+		"readiness", "drain delay", "long-polls", "http server", "jobs", "loops", "publisher", "listener", "jobs pool", "database pool",
+	}, parts)
 }
 
 func TestAStopThatRunsOutOfTimeIsCutShort(t *testing.T) {

@@ -111,7 +111,7 @@ func settings() []setting {
 			duration(func(c *config) *time.Duration { return &c.sweep }, 10*time.Millisecond, time.Hour),
 		},
 		{
-			"reconcile-interval", "DURATION", "5s", "how often to make up for notifications that were lost", forNodes,
+			"reconcile-interval", "DURATION", "2s", "how often to make up for notifications that were lost", forNodes,
 			duration(func(c *config) *time.Duration { return &c.reconcile }, 10*time.Millisecond, time.Hour),
 		},
 		{
