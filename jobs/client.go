@@ -22,14 +22,14 @@ const (
 	// rescuer next comes by (every 30 s, on the leader).
 	jobTimeout  = 5 * time.Second
 	rescueAfter = 10 * time.Second
-	// fetchCooldown is the shortest time between two fetches, which is what a done waits for its job at
+	// The shortest time between two fetches, which is what a done waits for its job at
 	// most when jobs come fast; pollInterval covers a lost insert notification.
 	fetchCooldown = 2 * time.Millisecond
 	pollInterval  = 100 * time.Millisecond
-	// completedRetention is how long finished jobs stay to be looked at.
+	// How long finished jobs stay to be looked at.
 	completedRetention = 10 * time.Minute
 	releaseWorkers     = 4
-	// maxAttempts is high because a release is never given up; the sweep would do it in the end.
+	// A release is never given up; the sweep would do it in the end.
 	maxAttempts = 1000
 )
 

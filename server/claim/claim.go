@@ -74,10 +74,9 @@ func (s *Service) Claim(ctx context.Context, r ClaimRequest) (Notification, erro
 		return Notification{}, ErrNothingForYou
 	}
 	held := token.Claim{Tenant: r.Tenant, Stream: r.StreamPath, Consumer: row.ConsumerID, Epoch: row.Epoch}
-	if row.Outcome == outcomeClaimed {
-		s.View.Put(held)
-		s.Announcer.EntityChanged(r.Tenant, entityURL, row.Version)
-	}
+	// Also when it is repeated: nobody was told of a claim whose answer got lost inside this node.
+	s.View.Put(held)
+	s.Announcer.EntityChanged(r.Tenant, entityURL, row.Version)
 	return Notification{
 		Consumer: row.ConsumerID, Epoch: row.Epoch, StreamPath: r.StreamPath, StartOffset: row.StartSeq + 1,
 		ClaimToken: s.Keyring.Sign(token.ClaimToken, token.Claim{Tenant: r.Tenant, Consumer: row.ConsumerID, Epoch: row.Epoch}),

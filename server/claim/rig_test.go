@@ -181,10 +181,12 @@ func value[T any](r *rig, sql string, args ...any) T {
 	return v
 }
 
-// expire ends leases as if their time were over.
-func (r *rig) expire(ago time.Duration) {
+// expire ends leases as if their time were over while nodes swept; without consumers every claim's.
+func (r *rig) expire(ago time.Duration, consumers ...string) {
 	r.t.Helper()
-	r.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - $1::interval`, ago)
+	r.exec(`UPDATE wakelatch.sweep_state SET last_sweep_at = statement_timestamp()`)
+	r.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - $1::interval
+		WHERE cardinality($2::text[]) = 0 OR consumer_id = ANY ($2::text[])`, ago, append([]string{}, consumers...))
 }
 
 // blocked waits until n statements of the test's database wait for a lock.

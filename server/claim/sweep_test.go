@@ -125,8 +125,8 @@ func TestTwoSweepsAfterAnOutage(t *testing.T) {
 	r := newRig(t)
 	claims := r.claimed(8)
 	for range 10 {
-		r.exec(`UPDATE wakelatch.sweep_state SET last_sweep_at = statement_timestamp() - interval '1 minute'`)
 		r.expire(50 * time.Second)
+		r.exec(`UPDATE wakelatch.sweep_state SET last_sweep_at = statement_timestamp() - interval '1 minute'`)
 		swept := make(chan error, 4)
 		for range cap(swept) {
 			go func() { swept <- r.claims.SweepOnce(t.Context()) }()
@@ -240,9 +240,9 @@ func TestEndedClaimsAnswer(t *testing.T) {
 	lost(confirm(finished), "released", "done")
 	lost(heartbeat(finished), "released", "done")
 
-	r.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - interval '1 second' WHERE consumer_id = $1`, expired.Consumer)
+	r.expire(time.Second, expired.Consumer)
 	require.NoError(t, heartbeat(expired), "a lease that ended takes nothing away by itself")
-	r.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - interval '1 second' WHERE consumer_id = $1`, expired.Consumer)
+	r.expire(time.Second, expired.Consumer)
 	require.NoError(t, r.claims.SweepOnce(t.Context()))
 	lost(confirm(expired), "expired", "expired")
 	lost(heartbeat(expired), "expired", "expired")

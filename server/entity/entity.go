@@ -54,6 +54,14 @@ func fromRow(r db.WakelatchEntity) Entity {
 
 // Get returns an entity, or ErrNotFound.
 func (s *Service) Get(ctx context.Context, tenant, url string) (Entity, error) {
+	row, err := s.get(ctx, tenant, url)
+	if err != nil {
+		return Entity{}, err
+	}
+	return fromRow(row), nil
+}
+
+func (s *Service) get(ctx context.Context, tenant, url string) (db.WakelatchEntity, error) {
 	var row db.WakelatchEntity
 	err := pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
 		row, err = s.queries.GetEntity(ctx, s.Pool, db.GetEntityParams{TenantID: tenant, URL: url})
@@ -61,11 +69,11 @@ func (s *Service) Get(ctx context.Context, tenant, url string) (Entity, error) {
 	})
 	switch {
 	case pg.IsNoRows(err):
-		return Entity{}, fmt.Errorf("entity %s: %w", url, ErrNotFound)
+		return row, fmt.Errorf("entity %s: %w", url, ErrNotFound)
 	case err != nil:
-		return Entity{}, fmt.Errorf("get entity %s: %w", url, err)
+		return row, fmt.Errorf("get entity %s: %w", url, err)
 	}
-	return fromRow(row), nil
+	return row, nil
 }
 
 // Wait returns the entity once its version is above version, or ErrTimeout.
@@ -111,8 +119,12 @@ func (s *Service) List(ctx context.Context, r ListRequest) (page []Entity, more 
 	if r.Limit < 0 || r.Limit > maxPage {
 		return nil, false, &InvalidError{Field: "limit", Value: fmt.Sprint(r.Limit), Why: fmt.Sprintf("must be from 1 to %d", maxPage)}
 	}
-	rows, err := s.queries.ListEntities(ctx, s.Pool, db.ListEntitiesParams{
-		TenantID: r.Tenant, Type: r.Type, Status: r.Status, After: r.After, MaxRows: int32(r.Limit) + 1, //nolint:gosec // bounded above
+	var rows []db.WakelatchEntity
+	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
+		rows, err = s.queries.ListEntities(ctx, s.Pool, db.ListEntitiesParams{
+			TenantID: r.Tenant, Type: r.Type, Status: r.Status, After: r.After, MaxRows: int32(r.Limit) + 1, //nolint:gosec // bounded above
+		})
+		return err
 	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list entities: %w", err)

@@ -49,7 +49,7 @@ func (s *Service) Signal(ctx context.Context, r SignalRequest) (e Entity, txid s
 	key := newKey("signal")
 	txid = txidOf(r.Tenant, r.EntityURL, key)
 	var done signalled
-	err = pg.RetryContention(func() error {
+	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) error {
 		done = signalled{}
 		return pg.InTx(ctx, s.Pool, func(tx pgx.Tx) error { return s.signal(ctx, tx, r, key, txid, &done) })
 	})
@@ -107,7 +107,7 @@ func (s *Service) signal(ctx context.Context, tx pgx.Tx, r SignalRequest, key, t
 	claim.LockEntityRows(&p, s.queries, []string{r.Tenant}, []string{r.EntityURL}, []string{path})
 	pg.Many(&p, &done.rows, func(ctx context.Context, conn pg.Conn) ([]db.ApplySignalRow, error) {
 		return s.queries.ApplySignal(ctx, conn, db.ApplySignalParams{
-			TenantID: r.Tenant, URL: r.EntityURL, Signal: r.Signal,
+			TenantID: r.Tenant, URL: r.EntityURL, Signal: r.Signal, EventKey: key,
 			Body: content.Body, OffsetMarks: content.Marks, Size: content.Size(),
 		})
 	})

@@ -52,24 +52,25 @@ func (s *Service) Spawn(ctx context.Context, r SpawnRequest) (e Entity, txid str
 		messages, row.SpawnTxid = []message{m}, messageTxid
 	}
 	sent, err := s.insert(ctx, row, messages)
-	if pg.ConstraintName(err) == "entities_pkey" {
-		existing, getErr := s.Get(ctx, r.Tenant, url)
-		if getErr != nil {
-			return Entity{}, "", getErr
-		}
-		return Entity{}, "", &ExistsError{Entity: existing}
-	}
-	if err != nil {
+	exists := pg.ConstraintName(err) == "entities_pkey"
+	if err != nil && !exists {
 		return Entity{}, "", fmt.Errorf("spawn entity %s: %w", url, err)
 	}
-	s.announceSend(messages, sent)
-	e, err = s.Get(ctx, r.Tenant, url)
-	return e, row.SpawnTxid, err
+	made, err := s.get(ctx, r.Tenant, url)
+	switch {
+	case err != nil:
+		return Entity{}, "", err
+	case made.SpawnTxid != row.SpawnTxid:
+		return Entity{}, "", &ExistsError{Entity: fromRow(made)}
+	case !exists: // else it was made by an attempt whose answer was lost
+		s.announceSend(messages, sent)
+	}
+	return fromRow(made), row.SpawnTxid, nil
 }
 
 // insert is one pipeline: an entity that exists already fails it as a whole.
 func (s *Service) insert(ctx context.Context, row db.InsertEntityParams, messages []message) (done *sent, err error) {
-	err = pg.RetryContention(func() error {
+	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) error {
 		var p pg.Pipeline
 		p.Exec(func(ctx context.Context, conn pg.Conn) error {
 			return s.queries.InsertDispatch(ctx, conn, db.InsertDispatchParams{TenantID: row.TenantID, EntityURL: row.URL})
@@ -86,7 +87,11 @@ func (s *Service) insert(ctx context.Context, row db.InsertEntityParams, message
 
 // policy is the spawn's own dispatch policy or the type's default, and the runner it names.
 func (s *Service) policy(ctx context.Context, r SpawnRequest) (policy, runnerID string, err error) {
-	targets, err := s.queries.SpawnTargets(ctx, s.Pool, db.SpawnTargetsParams{TenantID: r.Tenant, Type: r.Type})
+	var targets db.SpawnTargetsRow
+	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
+		targets, err = s.queries.SpawnTargets(ctx, s.Pool, db.SpawnTargetsParams{TenantID: r.Tenant, Type: r.Type})
+		return err
+	})
 	if err != nil {
 		return "", "", fmt.Errorf("read entity type %q: %w", r.Type, err)
 	}
@@ -103,7 +108,11 @@ func (s *Service) policy(ctx context.Context, r SpawnRequest) (policy, runnerID 
 	if runnerID, err = entitytype.ParsePolicy(json.RawMessage(policy)); err != nil || runnerID == "" {
 		return policy, "", err
 	}
-	known, err := s.queries.RunnerExists(ctx, s.Pool, db.RunnerExistsParams{TenantID: r.Tenant, ID: runnerID})
+	var known bool
+	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
+		known, err = s.queries.RunnerExists(ctx, s.Pool, db.RunnerExistsParams{TenantID: r.Tenant, ID: runnerID})
+		return err
+	})
 	switch {
 	case err != nil:
 		return "", "", fmt.Errorf("read runner %q: %w", runnerID, err)

@@ -48,7 +48,8 @@ func (s *Service) writeTag(ctx context.Context, r TagRequest, remove bool) (e En
 	if err := checkTagKey(r.Key); err != nil {
 		return Entity{}, "", err
 	}
-	txid = txidOf(r.Tenant, r.EntityURL, newKey("tag"))
+	key := newKey("tag")
+	txid = txidOf(r.Tenant, r.EntityURL, key)
 	change := event{Type: "tags", Key: r.Key, Headers: map[string]string{"timestamp": timestamp(), "txid": txid, "operation": "delete"}}
 	if !remove {
 		change.Value = tagValue{Key: r.Key, Value: r.Value}
@@ -60,7 +61,7 @@ func (s *Service) writeTag(ctx context.Context, r TagRequest, remove bool) (e En
 	}
 	arg := db.WriteTagParams{
 		TenantID: r.Tenant, URL: r.EntityURL, Key: r.Key, Value: r.Value, Remove: remove,
-		Body: content.Body, OffsetMarks: content.Marks, Size: content.Size(),
+		EventKey: key, Body: content.Body, OffsetMarks: content.Marks, Size: content.Size(),
 	}
 	if r.Holder != nil {
 		arg.Held, arg.ConsumerID, arg.Epoch = true, r.Holder.Consumer, r.Holder.Epoch
@@ -75,7 +76,7 @@ func (s *Service) writeTag(ctx context.Context, r TagRequest, remove bool) (e En
 		return Entity{}, "", ErrFenced
 	case row.Outcome == "not_running":
 		return Entity{}, "", &NotRunningError{Status: row.Status}
-	case row.Outcome == "written":
+	case row.Outcome == "written", row.Outcome == "written_before":
 		s.Hub.StreamChanged(r.Tenant, row.Path, row.Tail)
 		s.Hub.EntityChanged(r.Tenant, r.EntityURL, row.Version)
 	}
@@ -84,7 +85,7 @@ func (s *Service) writeTag(ctx context.Context, r TagRequest, remove bool) (e En
 }
 
 func (s *Service) runTagWrite(ctx context.Context, arg db.WriteTagParams) (row db.WriteTagRow, found bool, err error) {
-	err = pg.RetryContention(func() error {
+	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) error {
 		var p pg.Pipeline
 		var rows []db.WriteTagRow
 		p.Exec(func(ctx context.Context, conn pg.Conn) error {

@@ -40,6 +40,7 @@ type domain struct {
 	entities *entity.Service
 	runners  *runner.Service
 	streams  *stream.Service
+	hub      *stream.Hub
 }
 
 type silent struct{}
@@ -66,7 +67,8 @@ func newDomain(t *testing.T, change ...func(*claim.Options)) *domain {
 		c(&o)
 	}
 	d.claims = claim.New(o)
-	d.entities = entity.New(entity.Options{Pool: d.db.Pool, Claims: d.claims, Hub: hub, Logger: logger, Registerer: reg, LongPoll: time.Second})
+	d.hub = hub
+	d.entities = entity.New(entity.Options{Pool: o.Pool, Claims: d.claims, Hub: hub, Logger: logger, Registerer: reg, LongPoll: time.Second})
 	d.runners = runner.New(runner.Options{Pool: d.db.Pool, Log: logger, Nudge: d.claims.Nudge})
 	d.streams = stream.New(stream.Options{Pool: d.db.Pool, Hub: hub, Logger: logger, Registerer: reg})
 	ctx, cancel := context.WithCancel(t.Context())

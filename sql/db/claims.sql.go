@@ -21,7 +21,7 @@ WITH input AS (
     SELECT i.ord, i.tenant_id, i.runner_id, i.entity_url,
            d.outstanding_wake_id, d.generation, d.acked_seq,
            d.active_consumer_id, d.active_epoch, c.start_seq, c.entity_status,
-           e.type, e.status, e.tags, e.spawn_args, e.created_by,
+           e.type, e.status, e.version, e.tags, e.spawn_args, e.created_by,
            CASE
                WHEN r.id IS NULL OR r.admin_status <> 'enabled' THEN 'no_runner'
                WHEN d.entity_url IS NULL OR e.url IS NULL THEN 'no_entity'
@@ -41,7 +41,7 @@ WITH input AS (
     LEFT JOIN wakelatch.consumer_claims c
       ON c.tenant_id = d.tenant_id AND c.consumer_id = d.active_consumer_id AND c.epoch = d.active_epoch
 ), winner AS (
-    SELECT DISTINCT ON (decided.tenant_id, decided.entity_url) decided.ord, decided.tenant_id, decided.runner_id, decided.entity_url, decided.outstanding_wake_id, decided.generation, decided.acked_seq, decided.active_consumer_id, decided.active_epoch, decided.start_seq, decided.entity_status, decided.type, decided.status, decided.tags, decided.spawn_args, decided.created_by, decided.outcome
+    SELECT DISTINCT ON (decided.tenant_id, decided.entity_url) decided.ord, decided.tenant_id, decided.runner_id, decided.entity_url, decided.outstanding_wake_id, decided.generation, decided.acked_seq, decided.active_consumer_id, decided.active_epoch, decided.start_seq, decided.entity_status, decided.type, decided.status, decided.version, decided.tags, decided.spawn_args, decided.created_by, decided.outcome
     FROM decided WHERE decided.outcome = 'claimed'
     ORDER BY decided.tenant_id, decided.entity_url, decided.ord
 ), claim AS (
@@ -92,7 +92,7 @@ SELECT n.ord,
        COALESCE(n.tags, '{}')::jsonb AS tags,
        COALESCE(n.spawn_args, '{}')::jsonb AS spawn_args,
        COALESCE(n.created_by, '')::text AS created_by,
-       COALESCE(running.version, 0)::bigint AS version
+       COALESCE(running.version, CASE WHEN n.outcome = 'repeated' THEN n.version END, 0)::bigint AS version
 FROM decided n
 LEFT JOIN winner w ON w.tenant_id = n.tenant_id AND w.entity_url = n.entity_url
 LEFT JOIN running ON running.tenant_id = n.tenant_id AND running.url = n.entity_url

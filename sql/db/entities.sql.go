@@ -11,12 +11,14 @@ import (
 
 const applySignal = `-- name: ApplySignal :many
 WITH state AS (
-    SELECT e.tenant_id, e.url, e.status, s.path, s.tail,
+    SELECT e.tenant_id, e.url, e.status, e.version, s.path, s.tail,
            CASE
-               WHEN e.status IN ('stopping', 'stopped', 'killed') AND $2::text <> 'SIGKILL' THEN 'not_running'
+               WHEN EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                            WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path AND m.key = $2::text) THEN 'applied_before'
+               WHEN e.status IN ('stopping', 'stopped', 'killed') AND $3::text <> 'SIGKILL' THEN 'not_running'
                WHEN e.status = 'killed' THEN 'unchanged'
                ELSE 'applied' END AS outcome,
-           CASE $2::text
+           CASE $3::text
                WHEN 'SIGSTOP' THEN 'paused'
                WHEN 'SIGKILL' THEN 'killed'
                WHEN 'SIGTERM' THEN CASE WHEN d.active_consumer_id IS NULL THEN 'stopped' ELSE 'stopping' END
@@ -26,15 +28,15 @@ WITH state AS (
     FROM wakelatch.entities e
     JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
     JOIN wakelatch.streams s ON s.tenant_id = e.tenant_id AND s.path = substr(e.url, 2) || '/main'
-    WHERE e.tenant_id = $3 AND e.url = $4
+    WHERE e.tenant_id = $4 AND e.url = $5
 ), message AS (
-    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks)
-    SELECT w.tenant_id, w.path, w.tail + $1::bigint, $5::bytea, $6::bytea
+    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks, key)
+    SELECT w.tenant_id, w.path, w.tail + $1::bigint, $6::bytea, $7::bytea, $2::text
     FROM state w WHERE w.outcome = 'applied'
 ), stream AS (
     UPDATE wakelatch.streams s
     SET tail = s.tail + $1::bigint, outside_tail = s.tail + $1::bigint,
-        closed_at = CASE WHEN $2::text = 'SIGKILL' THEN statement_timestamp() ELSE s.closed_at END
+        closed_at = CASE WHEN $3::text = 'SIGKILL' THEN statement_timestamp() ELSE s.closed_at END
     FROM state w WHERE w.outcome = 'applied' AND s.tenant_id = w.tenant_id AND s.path = w.path
 ), entity AS (
     UPDATE wakelatch.entities e
@@ -48,17 +50,18 @@ WITH state AS (
         outstanding_since = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN NULL ELSE d.outstanding_since END,
         outstanding_emissions = CASE WHEN w.next_status NOT IN ('idle', 'running') THEN 0 ELSE d.outstanding_emissions END,
         next_attempt_at = CASE WHEN w.next_status NOT IN ('idle', 'running') OR w.status = 'paused' THEN NULL ELSE d.next_attempt_at END,
-        last_outside_seq = CASE WHEN $2::text = 'SIGCONT' AND w.status = 'paused' THEN w.tail + $1::bigint ELSE d.last_outside_seq END
+        last_outside_seq = CASE WHEN $3::text = 'SIGCONT' AND w.status = 'paused' THEN w.tail + $1::bigint ELSE d.last_outside_seq END
     FROM state w WHERE w.outcome = 'applied' AND d.tenant_id = w.tenant_id AND d.entity_url = w.url
 )
 SELECT w.outcome::text AS outcome, w.status, w.path,
        (w.tail + CASE WHEN w.outcome = 'applied' THEN $1::bigint ELSE 0 END)::bigint AS tail,
-       COALESCE((SELECT entity.version FROM entity), 0)::bigint AS version
+       COALESCE((SELECT entity.version FROM entity), w.version)::bigint AS version
 FROM state w
 `
 
 type ApplySignalParams struct {
 	Size        int64
+	EventKey    string
 	Signal      string
 	TenantID    string
 	URL         string
@@ -74,12 +77,13 @@ type ApplySignalRow struct {
 	Version int64
 }
 
-// Everything the signal touches is locked. The signal is appended to the entity's stream before a kill
-// closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
+// Everything the signal touches is locked. An attempt whose answer was lost is told by its event's key. The
+// signal is appended to the entity's stream before a kill closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
 // at again, and at once.
 func (q *Queries) ApplySignal(ctx context.Context, db DBTX, arg ApplySignalParams) ([]ApplySignalRow, error) {
 	rows, err := db.Query(ctx, applySignal,
 		arg.Size,
+		arg.EventKey,
 		arg.Signal,
 		arg.TenantID,
 		arg.URL,
@@ -369,7 +373,7 @@ WITH input AS (
     RETURNING e.tenant_id, e.url, e.version
 )
 SELECT n.ord, n.outcome::text AS outcome, n.status::text AS status,
-       COALESCE(m.tail, 0)::bigint AS tail,
+       COALESCE(m.tail, CASE WHEN n.outcome = 'repeated' THEN n.tail END, 0)::bigint AS tail,
        COALESCE(r.version, 0)::bigint AS version
 FROM decided n
 LEFT JOIN moved m ON m.tenant_id = n.tenant_id AND m.entity_url = n.entity_url
@@ -460,41 +464,44 @@ func (q *Queries) SpawnTargets(ctx context.Context, db DBTX, arg SpawnTargetsPar
 
 const writeTag = `-- name: WriteTag :many
 WITH state AS (
-    SELECT e.tenant_id, e.url, e.status, e.tags, s.path, s.tail, s.outside_tail,
+    SELECT e.tenant_id, e.url, e.status, e.version, e.tags, s.path, s.tail, s.outside_tail,
            CASE
-               WHEN $2::boolean AND NOT (s.claim_consumer_id IS NOT DISTINCT FROM $3::text
-                   AND s.claim_epoch IS NOT DISTINCT FROM $4::bigint AND s.sealed_epoch < $4::bigint) THEN 'fenced'
+               WHEN EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                            WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path AND m.key = $2::text) THEN 'written_before'
+               WHEN $3::boolean AND NOT (s.claim_consumer_id IS NOT DISTINCT FROM $4::text
+                   AND s.claim_epoch IS NOT DISTINCT FROM $5::bigint AND s.sealed_epoch < $5::bigint) THEN 'fenced'
                WHEN e.status NOT IN ('idle', 'running', 'paused') OR s.closed_at IS NOT NULL THEN 'not_running'
-               WHEN $5::boolean AND NOT e.tags ? $6::text THEN 'unchanged'
+               WHEN $6::boolean AND NOT e.tags ? $7::text THEN 'unchanged'
                ELSE 'written' END AS outcome
     FROM wakelatch.entities e
     JOIN wakelatch.streams s ON s.tenant_id = e.tenant_id AND s.path = substr(e.url, 2) || '/main'
-    WHERE e.tenant_id = $7 AND e.url = $8
+    WHERE e.tenant_id = $8 AND e.url = $9
 ), message AS (
-    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks)
-    SELECT w.tenant_id, w.path, w.tail + $1::bigint, $9::bytea, $10::bytea
+    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks, key)
+    SELECT w.tenant_id, w.path, w.tail + $1::bigint, $10::bytea, $11::bytea, $2::text
     FROM state w WHERE w.outcome = 'written'
 ), stream AS (
     UPDATE wakelatch.streams s
     SET tail = s.tail + $1::bigint,
-        outside_tail = CASE WHEN $2::boolean THEN s.outside_tail ELSE s.tail + $1::bigint END
+        outside_tail = CASE WHEN $3::boolean THEN s.outside_tail ELSE s.tail + $1::bigint END
     FROM state w WHERE w.outcome = 'written' AND s.tenant_id = w.tenant_id AND s.path = w.path
 ), entity AS (
     UPDATE wakelatch.entities e
-    SET tags = CASE WHEN $5::boolean THEN e.tags - $6::text
-                    ELSE e.tags || jsonb_build_object($6::text, $11::text) END,
+    SET tags = CASE WHEN $6::boolean THEN e.tags - $7::text
+                    ELSE e.tags || jsonb_build_object($7::text, $12::text) END,
         version = e.version + 1, updated_at = statement_timestamp()
     FROM state w WHERE w.outcome = 'written' AND e.tenant_id = w.tenant_id AND e.url = w.url
     RETURNING e.version
 )
 SELECT w.outcome::text AS outcome, w.status, w.path,
        (w.tail + CASE WHEN w.outcome = 'written' THEN $1::bigint ELSE 0 END)::bigint AS tail,
-       COALESCE((SELECT entity.version FROM entity), 0)::bigint AS version
+       COALESCE((SELECT entity.version FROM entity), w.version)::bigint AS version
 FROM state w
 `
 
 type WriteTagParams struct {
 	Size        int64
+	EventKey    string
 	Held        bool
 	ConsumerID  string
 	Epoch       int64
@@ -515,11 +522,13 @@ type WriteTagRow struct {
 	Version int64
 }
 
-// The entity and its main stream are locked. With a holder the write is fenced like an append. An empty
-// value is no value: remove says that the tag goes.
+// The entity and its main stream are locked. An attempt whose answer was lost is told by its event's key,
+// before anything else: the claim may have ended since. With a holder the write is fenced like an append. An
+// empty value is no value: remove says that the tag goes.
 func (q *Queries) WriteTag(ctx context.Context, db DBTX, arg WriteTagParams) ([]WriteTagRow, error) {
 	rows, err := db.Query(ctx, writeTag,
 		arg.Size,
+		arg.EventKey,
 		arg.Held,
 		arg.ConsumerID,
 		arg.Epoch,

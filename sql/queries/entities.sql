@@ -90,7 +90,7 @@ WITH input AS (
     RETURNING e.tenant_id, e.url, e.version
 )
 SELECT n.ord, n.outcome::text AS outcome, n.status::text AS status,
-       COALESCE(m.tail, 0)::bigint AS tail,
+       COALESCE(m.tail, CASE WHEN n.outcome = 'repeated' THEN n.tail END, 0)::bigint AS tail,
        COALESCE(r.version, 0)::bigint AS version
 FROM decided n
 LEFT JOIN moved m ON m.tenant_id = n.tenant_id AND m.entity_url = n.entity_url
@@ -98,11 +98,14 @@ LEFT JOIN resumed r ON r.tenant_id = n.tenant_id AND r.url = n.entity_url
 ORDER BY n.ord;
 
 -- name: WriteTag :many
--- The entity and its main stream are locked. With a holder the write is fenced like an append. An empty
--- value is no value: remove says that the tag goes.
+-- The entity and its main stream are locked. An attempt whose answer was lost is told by its event's key,
+-- before anything else: the claim may have ended since. With a holder the write is fenced like an append. An
+-- empty value is no value: remove says that the tag goes.
 WITH state AS (
-    SELECT e.tenant_id, e.url, e.status, e.tags, s.path, s.tail, s.outside_tail,
+    SELECT e.tenant_id, e.url, e.status, e.version, e.tags, s.path, s.tail, s.outside_tail,
            CASE
+               WHEN EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                            WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path AND m.key = @event_key::text) THEN 'written_before'
                WHEN @held::boolean AND NOT (s.claim_consumer_id IS NOT DISTINCT FROM @consumer_id::text
                    AND s.claim_epoch IS NOT DISTINCT FROM @epoch::bigint AND s.sealed_epoch < @epoch::bigint) THEN 'fenced'
                WHEN e.status NOT IN ('idle', 'running', 'paused') OR s.closed_at IS NOT NULL THEN 'not_running'
@@ -112,8 +115,8 @@ WITH state AS (
     JOIN wakelatch.streams s ON s.tenant_id = e.tenant_id AND s.path = substr(e.url, 2) || '/main'
     WHERE e.tenant_id = @tenant_id AND e.url = @url
 ), message AS (
-    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks)
-    SELECT w.tenant_id, w.path, w.tail + @size::bigint, @body::bytea, @offset_marks::bytea
+    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks, key)
+    SELECT w.tenant_id, w.path, w.tail + @size::bigint, @body::bytea, @offset_marks::bytea, @event_key::text
     FROM state w WHERE w.outcome = 'written'
 ), stream AS (
     UPDATE wakelatch.streams s
@@ -130,7 +133,7 @@ WITH state AS (
 )
 SELECT w.outcome::text AS outcome, w.status, w.path,
        (w.tail + CASE WHEN w.outcome = 'written' THEN @size::bigint ELSE 0 END)::bigint AS tail,
-       COALESCE((SELECT entity.version FROM entity), 0)::bigint AS version
+       COALESCE((SELECT entity.version FROM entity), w.version)::bigint AS version
 FROM state w;
 
 -- name: LockDispatchForSignal :many
@@ -140,12 +143,14 @@ WHERE d.tenant_id = @tenant_id AND d.entity_url = @entity_url
 FOR UPDATE;
 
 -- name: ApplySignal :many
--- Everything the signal touches is locked. The signal is appended to the entity's stream before a kill
--- closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
+-- Everything the signal touches is locked. An attempt whose answer was lost is told by its event's key. The
+-- signal is appended to the entity's stream before a kill closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
 -- at again, and at once.
 WITH state AS (
-    SELECT e.tenant_id, e.url, e.status, s.path, s.tail,
+    SELECT e.tenant_id, e.url, e.status, e.version, s.path, s.tail,
            CASE
+               WHEN EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                            WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path AND m.key = @event_key::text) THEN 'applied_before'
                WHEN e.status IN ('stopping', 'stopped', 'killed') AND @signal::text <> 'SIGKILL' THEN 'not_running'
                WHEN e.status = 'killed' THEN 'unchanged'
                ELSE 'applied' END AS outcome,
@@ -161,8 +166,8 @@ WITH state AS (
     JOIN wakelatch.streams s ON s.tenant_id = e.tenant_id AND s.path = substr(e.url, 2) || '/main'
     WHERE e.tenant_id = @tenant_id AND e.url = @url
 ), message AS (
-    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks)
-    SELECT w.tenant_id, w.path, w.tail + @size::bigint, @body::bytea, @offset_marks::bytea
+    INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks, key)
+    SELECT w.tenant_id, w.path, w.tail + @size::bigint, @body::bytea, @offset_marks::bytea, @event_key::text
     FROM state w WHERE w.outcome = 'applied'
 ), stream AS (
     UPDATE wakelatch.streams s
@@ -186,5 +191,5 @@ WITH state AS (
 )
 SELECT w.outcome::text AS outcome, w.status, w.path,
        (w.tail + CASE WHEN w.outcome = 'applied' THEN @size::bigint ELSE 0 END)::bigint AS tail,
-       COALESCE((SELECT entity.version FROM entity), 0)::bigint AS version
+       COALESCE((SELECT entity.version FROM entity), w.version)::bigint AS version
 FROM state w;
