@@ -16,7 +16,11 @@ import (
 	"github.com/wakelatch/wakelatch/sql/pg"
 )
 
-const maxDescription = 4096
+const (
+	maxDescription = 4096
+	// How long a database that is away is not seen by callers.
+	rideOut = 10 * time.Second
+)
 
 // The number of types on a page of List.
 const (
@@ -66,10 +70,15 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (registered T
 	if err := r.check(); err != nil {
 		return Type{}, false, err
 	}
-	row, err := s.queries.UpsertEntityType(ctx, s.pool, db.UpsertEntityTypeParams{
-		TenantID: r.Tenant, Name: r.Name, Description: r.Description,
-		CreationSchema: given(r.CreationSchema), InboxSchemas: given(r.InboxSchemas), StateSchemas: given(r.StateSchemas),
-		DefaultDispatchPolicy: given(r.DefaultDispatchPolicy),
+	var row db.WakelatchEntityType
+	// Repeated after a lost answer, it replaces the type by itself.
+	err = pg.RideOut(ctx, rideOut, func(ctx context.Context) (err error) {
+		row, err = s.queries.UpsertEntityType(ctx, s.pool, db.UpsertEntityTypeParams{
+			TenantID: r.Tenant, Name: r.Name, Description: r.Description,
+			CreationSchema: given(r.CreationSchema), InboxSchemas: given(r.InboxSchemas), StateSchemas: given(r.StateSchemas),
+			DefaultDispatchPolicy: given(r.DefaultDispatchPolicy),
+		})
+		return err
 	})
 	if err != nil {
 		return Type{}, false, fmt.Errorf("register entity type %q: %w", r.Name, err)
@@ -83,7 +92,11 @@ func (s *Service) Get(ctx context.Context, tenant, name string) (Type, error) {
 	if CheckName(name) != nil {
 		return Type{}, ErrNotFound
 	}
-	row, err := s.queries.GetEntityType(ctx, s.pool, db.GetEntityTypeParams{TenantID: tenant, Name: name})
+	var row db.WakelatchEntityType
+	err := pg.RideOut(ctx, rideOut, func(ctx context.Context) (err error) {
+		row, err = s.queries.GetEntityType(ctx, s.pool, db.GetEntityTypeParams{TenantID: tenant, Name: name})
+		return err
+	})
 	if pg.IsNoRows(err) {
 		return Type{}, ErrNotFound
 	}
@@ -102,8 +115,12 @@ func (s *Service) List(ctx context.Context, tenant, after string, limit int) (ty
 	if limit = min(limit, MaxPage); limit <= 0 {
 		limit = DefaultPage
 	}
-	rows, err := s.queries.ListEntityTypes(ctx, s.pool,
-		db.ListEntityTypesParams{TenantID: tenant, After: after, MaxRows: int64(limit) + 1})
+	var rows []db.WakelatchEntityType
+	err = pg.RideOut(ctx, rideOut, func(ctx context.Context) (err error) {
+		rows, err = s.queries.ListEntityTypes(ctx, s.pool,
+			db.ListEntityTypesParams{TenantID: tenant, After: after, MaxRows: int64(limit) + 1})
+		return err
+	})
 	if err != nil {
 		return nil, false, fmt.Errorf("list entity types: %w", err)
 	}

@@ -50,7 +50,7 @@ func (s *Service) change(ctx context.Context, c change) (Runner, error) {
 	pg.Many(&pipeline, &rows, func(ctx context.Context, conn pg.Conn) ([]db.GetRunnerRow, error) {
 		return s.queries.GetRunner(ctx, conn, db.GetRunnerParams{TenantID: c.tenant, ID: c.id})
 	})
-	if err := s.persist(ctx, func(ctx context.Context) error { return pipeline.Run(ctx, s.pool) }); err != nil {
+	if err := pg.RideOut(ctx, s.rideOut, func(ctx context.Context) error { return pipeline.Run(ctx, s.pool) }); err != nil {
 		return Runner{}, err
 	}
 	if emitted > 0 {

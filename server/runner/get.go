@@ -20,7 +20,7 @@ func (s *Service) Get(ctx context.Context, tenant, id string) (Runner, error) {
 		return Runner{}, ErrNotFound
 	}
 	var rows []db.GetRunnerRow
-	err := s.persist(ctx, func(ctx context.Context) (err error) {
+	err := pg.RideOut(ctx, s.rideOut, func(ctx context.Context) (err error) {
 		rows, err = s.queries.GetRunner(ctx, s.pool, db.GetRunnerParams{TenantID: tenant, ID: id})
 		return err
 	})
@@ -54,7 +54,7 @@ func (s *Service) List(ctx context.Context, r ListRequest) (runners []Runner, mo
 		limit = DefaultPage
 	}
 	var rows []db.ListRunnersRow
-	err = s.persist(ctx, func(ctx context.Context) (err error) {
+	err = pg.RideOut(ctx, s.rideOut, func(ctx context.Context) (err error) {
 		rows, err = s.queries.ListRunners(ctx, s.pool, db.ListRunnersParams{
 			TenantID: r.Tenant, OwnerPrincipal: r.Owner, After: r.After, MaxRows: int64(limit) + 1,
 		})

@@ -106,7 +106,7 @@ func (s *Service) Health(ctx context.Context, tenant, id string) (Health, error)
 	pg.Many(&pipeline, &counts, func(ctx context.Context, conn pg.Conn) ([]db.RunnerDispatchCountsRow, error) {
 		return s.queries.RunnerDispatchCounts(ctx, conn, db.RunnerDispatchCountsParams{TenantID: tenant, RunnerID: id})
 	})
-	if err := s.persist(ctx, func(ctx context.Context) error { return pipeline.Run(ctx, s.pool) }); err != nil {
+	if err := pg.RideOut(ctx, s.rideOut, func(ctx context.Context) error { return pipeline.Run(ctx, s.pool) }); err != nil {
 		return Health{}, fmt.Errorf("read health of runner %q: %w", id, err)
 	}
 	if len(runners) == 0 {

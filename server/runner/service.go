@@ -1,15 +1,12 @@
 package runner
 
 import (
-	"context"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/wakelatch/wakelatch/sql/db"
-	"github.com/wakelatch/wakelatch/sql/pg"
 )
 
 // Defaults of [Options].
@@ -17,11 +14,6 @@ const (
 	DefaultClaimLease    = 30 * time.Second
 	DefaultSweepInterval = time.Second
 	DefaultRideOut       = 10 * time.Second
-)
-
-const (
-	firstWait = 50 * time.Millisecond
-	longWait  = time.Second
 )
 
 // Options are what a Service needs of the rest of a node.
@@ -70,24 +62,4 @@ func New(o Options) *Service {
 		s.rideOut = DefaultRideOut
 	}
 	return s
-}
-
-// persist repeats work while the database is away or another transaction is in the way. Work must do no
-// harm when it is done twice: an attempt that failed may have been committed.
-func (s *Service) persist(ctx context.Context, work func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.rideOut)
-	defer cancel()
-	for wait := firstWait; ; wait = min(2*wait, longWait) {
-		err := work(ctx)
-		if err == nil || !pg.IsContention(err) && !pg.IsUnavailable(err) {
-			return err
-		}
-		pause := time.NewTimer(wait/2 + rand.N(wait)) //nolint:gosec // spreads the retries and is no secret
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			pause.Stop()
-			return err
-		}
-	}
 }

@@ -48,12 +48,3 @@ func TestTimeoutsHoldFromTheFirstStatement(t *testing.T) {
 	require.True(t, pg.IsUnavailable(err), "got %v", err)
 	_ = holder.Rollback(context.WithoutCancel(t.Context()))
 }
-
-func TestRetryContentionGivesUp(t *testing.T) {
-	t.Parallel()
-	tries := 0
-	require.NoError(t, pg.RetryContention(func() error { tries++; return nil }))
-	require.Equal(t, 1, tries)
-	require.ErrorIs(t, pg.RetryContention(func() error { tries++; return context.Canceled }), context.Canceled)
-	require.Equal(t, 2, tries)
-}

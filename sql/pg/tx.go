@@ -36,18 +36,3 @@ func InTx(ctx context.Context, db Beginner, f func(tx pgx.Tx) error) error {
 	}
 	return nil
 }
-
-// contentionTries is how often work that met another transaction is tried in all.
-const contentionTries = 3
-
-// RetryContention runs f again, at most twice, while it fails with contention. f must change nothing
-// outside its transaction before it commits.
-func RetryContention(f func() error) error {
-	var err error
-	for range contentionTries {
-		if err = f(); !IsContention(err) {
-			return err
-		}
-	}
-	return err
-}
