@@ -12,17 +12,14 @@ type Waiters struct {
 	shards [waiterShards]waiterShard
 }
 
-// Place is what is waited for.
-type Place struct {
-	Tenant string
-	Key    string
-}
+// place is what is waited for.
+type place struct{ tenant, key string }
 
 const waiterShards = 64
 
 type waiterShard struct {
 	mu     sync.Mutex
-	places map[Place][]*Waiter
+	places map[place][]*Waiter
 	_      [48]byte
 }
 
@@ -34,7 +31,7 @@ type Waiter struct {
 
 	c     chan struct{}
 	ws    *Waiters
-	place Place
+	place place
 	at    int // its index among the place's waiters, -1 once closed
 }
 
@@ -42,19 +39,19 @@ type Waiter struct {
 func NewWaiters() *Waiters {
 	ws := &Waiters{seed: maphash.MakeSeed()}
 	for i := range ws.shards {
-		ws.shards[i].places = map[Place][]*Waiter{}
+		ws.shards[i].places = map[place][]*Waiter{}
 	}
 	return ws
 }
 
-func (ws *Waiters) shard(p Place) *waiterShard {
+func (ws *Waiters) shard(p place) *waiterShard {
 	return &ws.shards[maphash.Comparable(ws.seed, p)%waiterShards]
 }
 
 // Subscribe waits for news of a place from now on.
 func (ws *Waiters) Subscribe(tenant, key string) *Waiter {
 	c := make(chan struct{}, 1)
-	w := &Waiter{C: c, c: c, ws: ws, place: Place{tenant, key}}
+	w := &Waiter{C: c, c: c, ws: ws, place: place{tenant, key}}
 	sh := ws.shard(w.place)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -86,7 +83,7 @@ func (w *Waiter) Close() {
 
 // Wake signals everybody who waits for the place. It never blocks.
 func (ws *Waiters) Wake(tenant, key string) {
-	p := Place{tenant, key}
+	p := place{tenant, key}
 	sh := ws.shard(p)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -107,18 +104,4 @@ func (ws *Waiters) WakeAll() {
 		}
 		sh.mu.Unlock()
 	}
-}
-
-// Keys is what is waited for now, each place once, in no order.
-func (ws *Waiters) Keys() []Place {
-	var places []Place
-	for i := range ws.shards {
-		sh := &ws.shards[i]
-		sh.mu.Lock()
-		for p := range sh.places {
-			places = append(places, p)
-		}
-		sh.mu.Unlock()
-	}
-	return places
 }

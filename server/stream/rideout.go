@@ -7,8 +7,7 @@ import (
 	"github.com/wakelatch/wakelatch/sql/pg"
 )
 
-// rideOut repeats work that may be done twice until the database answers, for at most Options.RideOut; then
-// the error is ErrUnavailable. A caller that leaves gets its own error.
+// rideOut repeats work that may be done twice until the database answers, for at most Options.RideOut.
 func (s *Service) rideOut(ctx context.Context, work func(ctx context.Context) error) error {
 	err := pg.RideOut(ctx, s.RideOut, work)
 	switch {
@@ -16,7 +15,7 @@ func (s *Service) rideOut(ctx context.Context, work func(ctx context.Context) er
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case pg.IsUnavailable(err), pg.IsContention(err):
+	case pg.IsUnavailable(err) || pg.IsContention(err):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return err
