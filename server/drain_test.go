@@ -20,11 +20,11 @@ import (
 const tick = 20 * time.Millisecond
 
 // later sends a request and delivers its answer.
-func later(t *testing.T, s *server.Server, method, path, body string) <-chan answer {
+func later(t *testing.T, s *server.Server, method, path, body string, headers ...string) <-chan answer {
 	t.Helper()
 	out := make(chan answer, 1)
 	ctx := context.WithoutCancel(t.Context())
-	go func() { out <- ask(ctx, s, method, path, body) }()
+	go func() { out <- ask(ctx, s, method, path, body, headers...) }()
 	return out
 }
 
@@ -185,6 +185,31 @@ func TestADatabaseThatIsAwayIsWaitedFor(t *testing.T) {
 	require.NoError(t, got.err)
 	require.Equal(t, http.StatusOK, got.status, "%s", got.body)
 	require.NoError(t, s.Err())
+}
+
+// An append is sent once. A node that has not heard of its token waits for the database with the question, too.
+func TestATokenIsAskedAboutWhenTheDatabaseIsBack(t *testing.T) {
+	t.Parallel()
+	postgres := dbtest.NewServer(t)
+	d := postgres.New(t)
+	a, b := start(t, d), start(t, d)
+	spawn(t, a)
+	event := strings.Trim(string(must(t, a, 200, "GET", "/runners/r1/wake?offset=-1", "").body), "[]")
+	claimed := must(t, a, 200, "POST", "/_electric/runners/r1/claim", event)
+	consumer := claimed.field(t, "consumerId")
+	confirmed := must(t, a, 200, "POST", "/_electric/wake-callbacks/"+consumer, `{"wakeId":"`+consumer+`"}`,
+		"Electric-Claim-Token", claimed.field(t, "claimToken"))
+
+	require.NoError(t, postgres.Interrupt(t.Context(), localpg.Fast))
+	written := later(t, b, "POST", "/demo/one/main", `[{"a":1}]`, "Electric-Claim-Token", confirmed.field(t, "writeToken"))
+	require.Eventually(t, func() bool {
+		metrics := string(must(t, b, 200, "GET", "/metrics", "").body)
+		return !strings.Contains(metrics, `wakelatch_token_lookups_total{result="error"} 0`)
+	}, patience, tick, "the database is asked in vain")
+	require.NoError(t, postgres.Resume(t.Context()))
+	got := <-written
+	require.NoError(t, got.err)
+	require.Equal(t, http.StatusNoContent, got.status, "%s", got.body)
 }
 
 func TestADatabaseThatStaysAwayIs503(t *testing.T) {

@@ -108,7 +108,10 @@ func (n *node) handler(s *Server, listen string, public *url.URL) *api.API {
 		Claims: n.claims, Entities: n.entities, Runners: n.runners, Types: n.types, Streams: n.streams,
 		View: n.view, Keyring: n.keyring,
 		Ready: s.ready.Load, IsUnavailable: func(err error) bool { return pg.IsUnavailable(err) || pg.IsContention(err) },
-		MaxBody: o.MaxBody, RequestTimeout: o.RideOut + requestMargin, LongPoll: o.LongPoll,
+		RideOut: func(ctx context.Context, work func(context.Context) error) error {
+			return pg.RideOut(ctx, o.RideOut, work)
+		},
+		MaxBody: o.MaxBody, RequestTimeout: o.RideOut + requestMargin,
 		Logger: o.Logger, Registerer: o.Registry, Gatherer: o.Registry,
 	})
 }

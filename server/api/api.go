@@ -21,7 +21,6 @@ import (
 const (
 	DefaultMaxBody        = 8 << 20
 	DefaultRequestTimeout = 30 * time.Second
-	DefaultLongPoll       = 25 * time.Second
 )
 
 // Options are what the handlers need of the rest of a node.
@@ -44,12 +43,12 @@ type Options struct {
 	Ready func() bool
 	// IsUnavailable says whether an error means that the database is away or busy; nil means none does.
 	IsUnavailable func(error) bool
+	// RideOut repeats work while the database is away; nil means that work is done once.
+	RideOut func(ctx context.Context, work func(ctx context.Context) error) error
 	// MaxBody bounds a request's body in bytes; 0 means DefaultMaxBody.
 	MaxBody int64
 	// RequestTimeout bounds a request that does not wait for news; 0 means DefaultRequestTimeout.
 	RequestTimeout time.Duration
-	// LongPoll is how long a request that waits for news waits; 0 means DefaultLongPoll.
-	LongPoll time.Duration
 	// Logger gets one line a request. Required.
 	Logger *slog.Logger
 	// Registerer takes the package's metrics. Required.
@@ -74,14 +73,14 @@ func New(o Options) *API {
 	if o.RequestTimeout == 0 {
 		o.RequestTimeout = DefaultRequestTimeout
 	}
-	if o.LongPoll == 0 {
-		o.LongPoll = DefaultLongPoll
-	}
 	if o.Ready == nil {
 		o.Ready = func() bool { return true }
 	}
 	if o.IsUnavailable == nil {
 		o.IsUnavailable = func(error) bool { return false }
+	}
+	if o.RideOut == nil {
+		o.RideOut = func(ctx context.Context, work func(ctx context.Context) error) error { return work(ctx) }
 	}
 	o.Logger = o.Logger.With("component", "api")
 	a := &API{options: o, metrics: newMetrics(o.Registerer), table: table()}

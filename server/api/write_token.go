@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -10,7 +11,8 @@ import (
 )
 
 // writeHolder is the claim whose write token for the stream the request carries. The answer is memory's or,
-// for a token it has not heard of, Postgres'; the fence of the write itself is what makes it right.
+// for a token it has not heard of, Postgres', which is waited for when it is away: an append is sent once. The fence of
+// the write itself is what makes it right.
 func (a *API) writeHolder(r *http.Request, path string) (tenant string, holder stream.Holder, err error) {
 	secret := claimSecret(r)
 	if secret == "" {
@@ -20,7 +22,11 @@ func (a *API) writeHolder(r *http.Request, path string) (tenant string, holder s
 	if err != nil {
 		return "", stream.Holder{}, invalidWriteToken("it is malformed")
 	}
-	held, err := a.options.View.Authorize(r.Context(), parsed.Tenant, path, secret)
+	var held token.Claim
+	err = a.options.RideOut(r.Context(), func(ctx context.Context) (err error) {
+		held, err = a.options.View.Authorize(ctx, parsed.Tenant, path, secret)
+		return err
+	})
 	if refused, ok := errors.AsType[*token.RefusedError](err); ok {
 		return "", stream.Holder{}, invalidWriteToken(string(refused.Reason))
 	}
