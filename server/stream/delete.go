@@ -13,7 +13,9 @@ func (s *Service) Delete(ctx context.Context, key Key) error {
 		return ErrForbidden
 	}
 	var gone []string
+	attempts := 0
 	err := s.rideOut(ctx, func(ctx context.Context) error {
+		attempts++
 		var p pg.Pipeline
 		p.Exec(func(ctx context.Context, conn pg.Conn) error {
 			return s.queries.LockPlainStream(ctx, conn, db.LockPlainStreamParams{TenantID: key.Tenant, Path: string(key.Path)})
@@ -26,7 +28,8 @@ func (s *Service) Delete(ctx context.Context, key Key) error {
 	if err != nil {
 		return err
 	}
-	if len(gone) == 0 {
+	// Nothing is left for an attempt that follows one whose answer was lost.
+	if len(gone) == 0 && attempts == 1 {
 		return ErrNotFound
 	}
 	s.Hub.streamChanged(key.Tenant, string(key.Path), numberGone)

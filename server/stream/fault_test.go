@@ -45,6 +45,26 @@ func TestAppendSurvivesALostCommitAnswer(t *testing.T) {
 	}
 }
 
+// A deletion whose answer is lost has happened all the same, and who reads the stream is told.
+func TestDeleteSurvivesALostCommitAnswer(t *testing.T) {
+	db := dbtest.New(t)
+	way, dsn := throughCut(t, db.DSN)
+	pool, err := pg.NewPool(t.Context(), pg.PoolOptions{DSN: dsn, ApplicationName: "cut"})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	n := start(t, pool)
+	n.create("warm", "text/plain")
+	n.create("notes", "text/plain")
+	require.NoError(t, n.Delete(t.Context(), key("warm")))
+	watch := n.hub.WatchStream(tenant, "notes")
+	defer watch.Close()
+	way.arm()
+	require.NoError(t, n.Delete(t.Context(), key("notes")))
+	require.Equal(t, 1, way.happened())
+	require.True(t, ready(watch.C()))
+	require.ErrorIs(t, n.Delete(t.Context(), key("notes")), stream.ErrNotFound)
+}
+
 // The claim ends between an attempt of unknown outcome and the next: what had been written is reported as
 // written.
 func TestLostAnswerOfAnEndedClaimIsStillAnAnswer(t *testing.T) {
