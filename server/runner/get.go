@@ -82,7 +82,11 @@ func (s *Service) WakeAccess(ctx context.Context, tenant, id string) error {
 	if CheckID(id) != nil {
 		return ErrNotFound
 	}
-	status, err := s.queries.RunnerAdminStatus(ctx, s.pool, db.RunnerAdminStatusParams{TenantID: tenant, ID: id})
+	var status string
+	err := pg.RideOut(ctx, s.rideOut, func(ctx context.Context) (err error) {
+		status, err = s.queries.RunnerAdminStatus(ctx, s.pool, db.RunnerAdminStatusParams{TenantID: tenant, ID: id})
+		return err
+	})
 	switch {
 	case pg.IsNoRows(err):
 		return ErrNotFound

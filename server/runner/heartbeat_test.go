@@ -120,11 +120,13 @@ func TestADatabaseThatIsAwayForAMomentIsRiddenOut(t *testing.T) {
 	_, err := impatient.Heartbeat(t.Context(), runner.HeartbeatRequest{Tenant: tenant, ID: "r1"})
 	require.True(t, pg.IsUnavailable(err), "%v", err)
 
-	answered := make(chan error, 1)
+	answered := make(chan error, 2)
 	go func() {
 		_, err := f.Heartbeat(t.Context(), runner.HeartbeatRequest{Tenant: tenant, ID: "r1"})
 		answered <- err
 	}()
+	go func() { answered <- f.WakeAccess(t.Context(), tenant, "r1") }()
 	require.NoError(t, server.Resume(t.Context()))
+	require.NoError(t, <-answered)
 	require.NoError(t, <-answered)
 }
