@@ -24,7 +24,7 @@ type Ack struct {
 type DoneRequest struct {
 	Key
 	Acks   []Ack
-	Failed bool // the work was not done: the input stays pending and is tried again after a backoff
+	Failed bool // the work was not done: what Acks leave of the input is tried again after a backoff
 }
 
 // Outcomes of a done. Late is one whose claim had already ended otherwise.

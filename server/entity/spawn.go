@@ -3,6 +3,7 @@ package entity
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/wakelatch/wakelatch/server/claim"
@@ -130,9 +131,17 @@ func orEmptyObject(raw json.RawMessage) string {
 }
 
 func checkTags(tags string) error {
-	var values map[string]string
+	var values map[string]*string
 	if err := json.Unmarshal([]byte(tags), &values); err != nil {
 		return &InvalidError{Field: "tags", Value: clip(tags), Why: "must be an object whose values are strings"}
+	}
+	for key, value := range values {
+		if value == nil {
+			return &InvalidError{Field: "tags", Value: clip(tags), Why: "must be an object whose values are strings"}
+		}
+		if err := errors.Join(checkTagKey(key), checkTagValue(*value)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

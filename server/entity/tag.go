@@ -33,8 +33,8 @@ type tagValue struct {
 // SetTag sets a tag and appends the change to the entity's stream. It fails with ErrNotFound, ErrFenced or a
 // NotRunningError. txid is the tag event's.
 func (s *Service) SetTag(ctx context.Context, r TagRequest) (e Entity, txid string, err error) {
-	if len(r.Value) > maxTagValueBytes {
-		return Entity{}, "", &InvalidError{Field: "value", Value: clip(r.Value), Why: fmt.Sprintf("must be at most %d bytes long", maxTagValueBytes)}
+	if err := checkTagValue(r.Value); err != nil {
+		return Entity{}, "", err
 	}
 	return s.writeTag(ctx, r, false)
 }
@@ -106,6 +106,13 @@ func (s *Service) runTagWrite(ctx context.Context, arg db.WriteTagParams) (row d
 		return nil
 	})
 	return row, found, err
+}
+
+func checkTagValue(value string) error {
+	if len(value) > maxTagValueBytes {
+		return &InvalidError{Field: "value", Value: clip(value), Why: fmt.Sprintf("must be at most %d bytes long", maxTagValueBytes)}
+	}
+	return nil
 }
 
 func checkTagKey(key string) error {

@@ -49,7 +49,13 @@ func (silent) Publish(...notify.Event) {}
 
 func newDomain(t *testing.T, change ...func(*claim.Options)) *domain {
 	t.Helper()
-	d := &domain{t: t, db: dbtest.New(t)}
+	return newDomainOn(t, dbtest.New(t), change...)
+}
+
+// newDomainOn is another node on a database.
+func newDomainOn(t *testing.T, database *dbtest.Database, change ...func(*claim.Options)) *domain {
+	t.Helper()
+	d := &domain{t: t, db: database}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
 	reg := prometheus.NewRegistry()
 	var err error

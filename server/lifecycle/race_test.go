@@ -111,6 +111,8 @@ func handOverRace(t *testing.T) {
 // message is either acknowledged by nobody and wakes again, or the next claim's input.
 func sendAndReleaseAtTheSameInstant(t *testing.T) {
 	c := newCluster(t)
+	// A deadlock must be seen as one, before the lock time-out ends it.
+	c.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 20', current_database()); END $$`)
 	a, b := c.two()
 	a.prepare()
 	a.spawn("one", "hello")

@@ -1,0 +1,185 @@
+package entity_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/wakelatch/wakelatch/jobs/args"
+	"github.com/wakelatch/wakelatch/server/claim"
+	"github.com/wakelatch/wakelatch/server/entity"
+	"github.com/wakelatch/wakelatch/server/runner"
+	"github.com/wakelatch/wakelatch/server/stream"
+	"github.com/wakelatch/wakelatch/sql/dbtest"
+	"github.com/wakelatch/wakelatch/sql/pg"
+)
+
+const (
+	stressEntities = 6
+	stressFor      = 3 * time.Second
+)
+
+// Every operation at once, on two nodes, over few entities: no two of them ever deadlock, and afterwards the
+// rows agree with each other.
+func TestEverythingAtOnce(t *testing.T) {
+	t.Parallel()
+	database := dbtest.New(t)
+	// A deadlock must be seen as one, before the lock time-out ends it.
+	_, err := database.Pool.Exec(t.Context(), `ALTER DATABASE `+database.Name+` SET deadlock_timeout = '20ms'`)
+	require.NoError(t, err)
+	database.Pool.Reset()
+	var nodes []*domain
+	for range 2 {
+		nodes = append(nodes, newDomainOn(t, database, func(o *claim.Options) {
+			o.Lease, o.Backoff, o.BackoffMax = 300*time.Millisecond, time.Millisecond, time.Millisecond
+		}))
+	}
+	for i := range stressEntities {
+		_, _, err = nodes[0].entities.Spawn(t.Context(), entity.SpawnRequest{Tenant: tenant, Type: "demo", ID: fmt.Sprintf("e%d", i), Principal: alice, InitialMessage: json.RawMessage(`1`)})
+		require.NoError(t, err)
+	}
+	s := &stress{t: t, nodes: nodes, seen: map[string]int{}}
+	ctx, cancel := context.WithTimeout(t.Context(), stressFor)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := range 16 {
+		all.Go(func() {
+			for n := nodes[i%2]; ctx.Err() == nil; {
+				s.holder(ctx, n)
+			}
+		})
+	}
+	for i, act := range []func(context.Context, *domain) error{s.send, s.send, s.signal, s.tag, s.sweep, s.sweep, s.register, s.register} {
+		all.Go(func() {
+			for n := nodes[i%2]; ctx.Err() == nil; {
+				s.allow(act(ctx, n), entity.ErrNotRunning)
+			}
+		})
+	}
+	all.Wait()
+	require.Zero(t, nodes[0].count(`SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
+	t.Log(s.seen)
+	for _, op := range []string{"claimed", "confirmed", "appended", "tagged", "done"} {
+		require.Positive(t, s.seen[op], "nothing was ever %s", op)
+	}
+	nodes[0].requireConsistent()
+}
+
+type stress struct {
+	t     *testing.T
+	nodes []*domain
+	mu    sync.Mutex
+	seen  map[string]int
+}
+
+func (s *stress) count(op string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen[op]++
+}
+
+// allow fails the test for an error that is neither the test's end, a lock time-out of a slow machine nor one
+// of these. Deadlocks are counted by the server.
+func (s *stress) allow(err error, expected ...error) {
+	if err == nil || errors.Is(err, context.DeadlineExceeded) || pg.IsContention(err) {
+		return
+	}
+	for _, e := range expected {
+		if errors.Is(err, e) {
+			return
+		}
+	}
+	s.t.Errorf("unexpected: %v", err)
+}
+
+func anyEntity() string { return fmt.Sprintf("/demo/e%d", rand.N(stressEntities)) }
+
+func (s *stress) other() *domain { return s.nodes[rand.N(len(s.nodes))] }
+
+// holder claims whatever wake is out, works on any node, and mostly finishes.
+func (s *stress) holder(ctx context.Context, d *domain) {
+	target := anyEntity()
+	var generation int64
+	if err := d.db.Pool.QueryRow(ctx, `SELECT generation FROM wakelatch.entity_dispatch_state WHERE entity_url = $1`, target).Scan(&generation); err != nil || generation == 0 {
+		s.allow(err)
+		return
+	}
+	path := claim.MainStream(target)
+	n, err := d.claims.Claim(ctx, claim.ClaimRequest{Tenant: tenant, RunnerID: "r1", StreamPath: path, Generation: generation})
+	s.allow(err, claim.ErrAlreadyClaimed, claim.ErrNoPendingWork, claim.ErrNotAwake)
+	if err != nil {
+		return
+	}
+	s.count("claimed")
+	key := claim.Key{Tenant: tenant, Consumer: n.Consumer, Epoch: n.Epoch}
+	if _, err = s.other().claims.Confirm(ctx, key); err != nil {
+		s.allow(err, claim.ErrAlreadyConfirmed, claim.ErrClaimLost)
+		return
+	}
+	s.count("confirmed")
+	_, err = s.other().claims.Heartbeat(ctx, key)
+	s.allow(err, claim.ErrClaimLost)
+	holder := &stream.Holder{Consumer: n.Consumer, Epoch: n.Epoch}
+	appended, err := s.other().streams.Append(ctx, stream.AppendRequest{
+		Key: stream.Key{Tenant: tenant, Path: stream.Path(path)}, ContentType: "application/json", Body: []byte(`{"type":"x"}`), Holder: holder,
+	})
+	if s.allow(err, stream.ErrFenced); err == nil {
+		s.count("appended")
+	}
+	_, _, err = s.other().entities.SetTag(ctx, entity.TagRequest{Tenant: tenant, EntityURL: target, Key: "k", Value: "v", Holder: holder})
+	if s.allow(err, entity.ErrFenced, entity.ErrNotRunning); err == nil {
+		s.count("tagged")
+	}
+	if rand.N(8) == 0 {
+		return // a runner that dies
+	}
+	request := claim.DoneRequest{Key: key, Acks: []claim.Ack{{Path: path, Offset: int64(appended.End)}}}
+	_, err = s.other().claims.Done(ctx, request)
+	if s.allow(err); err != nil {
+		return
+	}
+	s.count("done")
+	var repeated sync.WaitGroup
+	defer repeated.Wait()
+	repeated.Go(func() {
+		_, err := s.other().claims.Done(ctx, request)
+		s.allow(err)
+	})
+	s.allow(s.other().claims.ReleaseDone(ctx, []args.Claim{{Tenant: tenant, Consumer: n.Consumer, Epoch: n.Epoch, Stream: path}}, func(pgx.Tx) error { return nil }))
+}
+
+func (s *stress) send(ctx context.Context, d *domain) error {
+	_, err := d.entities.Send(ctx, entity.SendRequest{Tenant: tenant, EntityURL: anyEntity(), Principal: alice, Payload: json.RawMessage(`1`)})
+	return err
+}
+
+func (s *stress) signal(ctx context.Context, d *domain) error {
+	name := []string{entity.SIGSTOP, entity.SIGCONT, entity.SIGCONT, entity.SIGINT}[rand.N(4)]
+	_, _, err := d.entities.Signal(ctx, entity.SignalRequest{Tenant: tenant, EntityURL: anyEntity(), Principal: alice, Signal: name})
+	return err
+}
+
+func (s *stress) tag(ctx context.Context, d *domain) error {
+	_, _, err := d.entities.SetTag(ctx, entity.TagRequest{Tenant: tenant, EntityURL: anyEntity(), Key: "k", Value: "w"})
+	return err
+}
+
+func (s *stress) sweep(ctx context.Context, d *domain) error {
+	if err := d.claims.SweepOnce(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (s *stress) register(ctx context.Context, d *domain) error {
+	_, err := d.runners.Register(ctx, runner.RegisterRequest{Tenant: tenant, ID: "r1", Owner: alice, Label: "r1"})
+	return err
+}
