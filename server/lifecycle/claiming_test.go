@@ -2,97 +2,87 @@ package lifecycle_test
 
 import (
 	"net/http"
-	"sync"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-func twoClaimsForOneWake(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
+const claimRounds = 20
+
+func twoClaimsForOneWake(t story) {
+	c, a, b, wakes := oneWake(t)
 	a.must(http.StatusCreated, "POST", "/_electric/runners", object{"id": "r2", "label": "test"})
-	a.spawn("one", "hello")
-	e := a.inbox().next()
-	var wg sync.WaitGroup
-	answers := make([]answer, 8)
-	barrier := make(chan struct{})
-	for i := range answers {
-		wg.Go(func() {
-			n, runner := a, "r1"
-			if i%2 == 1 {
-				n, runner = b, "r2"
+	for round := range int64(claimRounds) {
+		e := wakes.nextOf(round + 1)
+		var calls []func() (answer, error)
+		for range 2 {
+			for _, n := range []*node{a, b} {
+				calls = append(calls,
+					func() (answer, error) { return n.tryClaim(e) },
+					func() (answer, error) { return n.try("POST", "/_electric/runners/r2/claim", e) })
 			}
-			<-barrier
-			answers[i], _ = n.try("POST", "/_electric/runners/"+runner+"/claim", e)
-		})
-	}
-	close(barrier)
-	wg.Wait()
-	consumers := map[string]bool{}
-	for i, got := range answers {
-		if i%2 == 1 {
-			require.Equal(t, http.StatusConflict, got.status, "the wake is not for r2: %s", got.body)
-			continue
 		}
-		require.Equal(t, http.StatusOK, got.status, "%s", got.body)
-		consumers[c.readWake(got).Consumer] = true
+		var one *wake
+		for i, got := range c.together(calls...) {
+			if i%2 == 1 {
+				require.Equal(t, http.StatusConflict, got.status, "the wake is not for r2: %s", got.body)
+				continue
+			}
+			require.Equal(t, http.StatusOK, got.status, "%s", got.body)
+			w := c.readWake(got.answer)
+			if one == nil {
+				one = w
+			}
+			require.Equal(t, one.Consumer, w.Consumer, "every answer names the one claim")
+		}
+		require.Equal(t, round+1, value[int64](c, `SELECT count(*) FROM wakelatch.consumer_claims`))
+		one.confirm(b)
+		one.mustAppend(a)
+		one.done(b)
+		one.released(a, "idle")
+		a.send("one", "again")
 	}
-	require.Len(t, consumers, 1, "every answer names the one claim")
-	require.EqualValues(t, 1, value[int64](c, `SELECT count(*) FROM wakelatch.consumer_claims`))
 	c.consistent()
+	c.sweepReleasedNothing(a, b)
 }
 
-func lostClaimResponse(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	e := a.inbox().next()
-	first := a.tryClaim(e)
-	again := b.tryClaim(e)
+func lostClaimResponse(t story) {
+	c, a, b, wakes := oneWake(t)
+	c.finished(a, b, a, b, wakes.next())
+	a.send("one", "again")
+	e := wakes.nextOf(2)
+	first := a.askClaim(e)
+	again := b.askClaim(e)
 	require.Equal(t, http.StatusOK, again.status)
 	lost, w := c.readWake(first), c.readWake(again)
 	require.Equal(t, lost.Consumer, w.Consumer)
 	require.Equal(t, lost.Epoch, w.Epoch)
 	require.Equal(t, lost.ClaimToken, w.ClaimToken)
 	require.Equal(t, lost.Streams, w.Streams)
+	require.Equal(t, []string{"again"}, w.input(b))
 	w.confirm(a)
-	late := b.tryClaim(e)
+	late := b.askClaim(e)
 	require.Equal(t, http.StatusConflict, late.status)
 	require.Equal(t, "ALREADY_CLAIMED", late.code())
 	w.mustAppend(b)
 	w.done(b)
-	w.released(a, "released", "idle")
-	over := a.tryClaim(e)
+	w.released(a, "idle")
+	over := a.askClaim(e)
 	require.Equal(t, http.StatusConflict, over.status)
 	require.Equal(t, "NO_PENDING_WORK", over.code())
 	c.consistent()
 	c.sweepReleasedNothing(a, b)
 }
 
-func twoProcessesWithOneRunnerID(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	e := a.inbox().next()
+func twoProcessesWithOneRunnerID(t story) {
+	c, a, b, wakes := oneWake(t)
+	e := wakes.next()
 	mine, theirs := a.claim(e), b.claim(e)
 	require.Equal(t, mine.Consumer, theirs.Consumer)
-	statuses := make([]answer, 2)
-	var wg sync.WaitGroup
-	barrier := make(chan struct{})
-	for i, n := range []*node{a, b} {
-		wg.Go(func() {
-			<-barrier
-			statuses[i], _ = n.try("POST", mine.callbackPath(), object{"epoch": mine.Epoch, "wakeId": mine.WakeID},
-				"Authorization", "Bearer "+mine.ClaimToken)
-		})
-	}
-	close(barrier)
-	wg.Wait()
-	won, lost := statuses[0], statuses[1]
+	both := c.together(
+		func() (answer, error) { return mine.try(a, mine.confirmBody()) },
+		func() (answer, error) { return theirs.try(b, theirs.confirmBody()) },
+	)
+	won, lost := both[0], both[1]
 	if won.status != http.StatusOK {
 		won, lost = lost, won
 	}
@@ -101,15 +91,16 @@ func twoProcessesWithOneRunnerID(t *testing.T) {
 	require.Equal(t, "ALREADY_CONFIRMED", lost.code())
 	require.NotContains(t, string(lost.body), "writeToken", "the other one gets nothing to write with")
 	require.EqualValues(t, 1, value[int64](c, `SELECT count(*) FROM wakelatch.claim_events WHERE transition = 'confirmed'`))
+	mine.done(b)
+	late := theirs.call(a, theirs.confirmBody())
+	require.Equal(t, http.StatusConflict, late.status, "a claim that is over is not confirmed")
+	mine.released(b, "idle")
 	c.consistent()
+	c.sweepReleasedNothing(a, b)
 }
 
-func wakeWhoseClaimGotA5xxComesAgain(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := b.inbox()
+func wakeWhoseClaimGotA5xxComesAgain(t story) {
+	c, a, b, wakes := oneWake(t)
 	first := wakes.next()
 	// The runner's claim never got through: as the real runner does, it forgets the wake. Its time comes.
 	c.exec(`UPDATE wakelatch.entity_dispatch_state SET next_attempt_at = statement_timestamp()`)
@@ -126,12 +117,13 @@ func wakeWhoseClaimGotA5xxComesAgain(t *testing.T) {
 	w.confirm(a)
 	w.mustAppend(b)
 	w.done(a)
-	w.released(b, "released", "idle")
-	require.GreaterOrEqual(t, a.metric("wakelatch_wakes_emitted_again_total")+b.metric("wakelatch_wakes_emitted_again_total"), 2.0)
+	w.released(b, "idle")
+	require.GreaterOrEqual(t, a.metric("wakelatch_wakes_emitted_again_total")+b.metric("wakelatch_wakes_emitted_again_total"), 2)
 	c.consistent()
+	c.sweepReleasedNothing(a, b)
 }
 
-func wakeStreamGetsAreNever4xx(t *testing.T) {
+func wakeStreamGetsAreNever4xx(t story) {
 	c := newCluster(t)
 	a, b := c.two()
 	a.prepare()

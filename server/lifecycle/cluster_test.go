@@ -24,7 +24,7 @@ const (
 
 // cluster is the nodes of one test on a database of its own.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	dsn     string
 	pool    *pgxpool.Pool // the test's own look at the rows
 	options server.Options
@@ -33,16 +33,18 @@ type cluster struct {
 // change adapts the settings of the nodes of one test.
 type change func(*server.Options)
 
-func newCluster(t *testing.T, changes ...change) *cluster {
-	t.Helper()
-	database := dbtest.New(t)
-	return clusterOn(t, database.DSN, database.Pool, changes...)
+func newCluster(tb testing.TB, changes ...change) *cluster {
+	tb.Helper()
+	database := dbtest.New(tb)
+	return clusterOn(tb, database.DSN, database.Pool, changes...)
 }
 
-func clusterOn(t *testing.T, dsn string, pool *pgxpool.Pool, changes ...change) *cluster {
-	t.Helper()
-	c := &cluster{t: t, dsn: dsn, pool: pool, options: server.Options{
+func clusterOn(tb testing.TB, dsn string, pool *pgxpool.Pool, changes ...change) *cluster {
+	tb.Helper()
+	c := &cluster{t: tb, dsn: dsn, pool: pool, options: server.Options{
 		DatabaseURL: dsn, PoolSize: 8, GaugeInterval: reach, LongPoll: 5 * time.Second,
+		// What one node does must reach the others by its notification: nothing here waits for a reconcile.
+		ReconcileInterval: time.Hour,
 	}}
 	for _, f := range changes {
 		f(&c.options)
@@ -80,21 +82,31 @@ func (c *cluster) start(changes ...change) *node {
 }
 
 // two starts two nodes in this process.
-func (c *cluster) two(changes ...change) (a, b *node) {
+func (c *cluster) two() (a, b *node) {
 	c.t.Helper()
-	return c.start(changes...), c.start(changes...)
+	return c.start(), c.start()
 }
 
-func newHTTPClient(t *testing.T) *http.Client {
+// oneWake is how most tests begin: two nodes, the entity one with the message hello, and its wake out.
+func oneWake(tb testing.TB, changes ...change) (c *cluster, a, b *node, wakes *inbox) {
+	tb.Helper()
+	c = newCluster(tb, changes...)
+	a, b = c.two()
+	a.oneWake()
+	return c, a, b, b.inbox()
+}
+
+func newHTTPClient(tb testing.TB) *http.Client {
+	tb.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
-	t.Cleanup(transport.CloseIdleConnections)
+	tb.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 2 * patience}
 }
 
 // output writes a node's log to the test's, and drops what comes after the test.
 type output struct {
 	mu sync.Mutex
-	w  *testing.T
+	w  testing.TB
 }
 
 func (o *output) Write(b []byte) (int, error) {
@@ -103,21 +115,36 @@ func (o *output) Write(b []byte) (int, error) {
 	return o.w.Output().Write(b)
 }
 
-// eventually waits until it holds.
+// eventually waits until it holds. It looks from the test's own goroutine, so that a look may fail the test.
 func (c *cluster) eventually(holds func() bool, what string, args ...any) {
 	c.t.Helper()
-	require.Eventuallyf(c.t, holds, patience, glance, what, args...)
+	c.within(patience, holds, what, args...)
+}
+
+func (c *cluster) within(limit time.Duration, holds func() bool, what string, args ...any) {
+	c.t.Helper()
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	look := time.NewTicker(glance)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-over.C:
+			require.FailNowf(c.t, "not within "+limit.String(), what, args...)
+		}
+	}
 }
 
 // consistent waits until the consistency query finds nothing.
 func (c *cluster) consistent() {
 	c.t.Helper()
 	var found []claim.Violation
-	require.Eventuallyf(c.t, func() bool {
+	c.eventually(func() bool {
 		var err error
 		found, err = claim.Violations(c.t.Context(), c.pool)
 		return err == nil && len(found) == 0
-	}, patience, 10*glance, "invariants are broken: %+v", &found)
+	}, "invariants are broken: %+v", &found)
 }
 
 // exec runs a statement of the test's own.

@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"net/http"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +13,7 @@ func (c *cluster) finished(claimOn, confirmOn, appendOn, doneOn *node, e wakeEve
 	w.confirm(confirmOn)
 	w.mustAppend(appendOn)
 	w.done(doneOn)
-	w.released(doneOn, "released", "idle")
+	w.released(doneOn, "idle")
 	return w
 }
 
@@ -24,13 +23,10 @@ func (w *wake) expire() {
 	w.c.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - interval '1 second' WHERE consumer_id = $1`, w.Consumer)
 }
 
-func doneOnAnotherNode(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := b.inbox()
+func doneOnAnotherNode(t story) {
+	c, a, b, wakes := oneWake(t)
 	w := c.finished(a, b, a, b, wakes.next())
+	require.EqualValues(t, 1, c.wakeEvents(), "work that is acknowledged makes no wake")
 	require.Equal(t, "done", *w.row(a).ReleaseCause)
 	require.True(t, *w.row(b).EntityCleared)
 	// Nothing is lost when every call of twenty wakes reaches the other node than the one before.
@@ -42,21 +38,18 @@ func doneOnAnotherNode(t *testing.T) {
 			c.finished(b, a, b, a, wakes.next())
 		}
 	}
+	require.EqualValues(t, 21, c.wakeEvents(), "one wake a message")
 	c.consistent()
 	c.sweepReleasedNothing(a, b)
 }
 
-func doneTwice(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	w := a.claim(a.inbox().next())
-	w.confirm(a)
+func doneTwice(t story) {
+	c, a, b, wakes := oneWake(t)
+	w := a.work(wakes.next())
 	w.mustAppend(a)
 	w.done(a)
 	w.done(b)
-	w.released(a, "released", "idle")
+	w.released(a, "idle")
 	w.done(b)
 	w.done(a)
 	without := w.doneBody(w.nextOffset)
@@ -71,18 +64,12 @@ func doneTwice(t *testing.T) {
 	c.sweepReleasedNothing(a, b)
 }
 
-func newerWakeTookOverBeforeALateDone(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := a.inbox()
-	old := a.claim(wakes.next())
-	old.confirm(a)
+func newerWakeTookOverBeforeALateDone(t story) {
+	c, a, b, wakes := oneWake(t)
+	old := a.work(wakes.next())
 	old.mustAppend(a)
 	old.expire()
-	newer := b.claim(wakes.nextOf("one", 2))
-	newer.confirm(b)
+	newer := b.work(wakes.nextOf(2))
 	old.done(a)
 	c.eventually(func() bool {
 		return value[int64](c, `SELECT count(*) FROM wakelatch.claim_events WHERE transition = 'done_late'`) == 1
@@ -96,96 +83,92 @@ func newerWakeTookOverBeforeALateDone(t *testing.T) {
 		require.Equal(t, http.StatusOK, newer.tag(n, "red").status)
 	}
 	newer.done(b)
-	newer.released(a, "released", "idle")
+	newer.released(a, "idle")
 	c.consistent()
 }
 
-func appendAndTagAfterDone(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	w := a.claim(a.inbox().next())
+func appendAndTagAfterDone(t story) {
+	c, a, b, wakes := oneWake(t)
+	third := c.start()
+	w := a.claim(wakes.next())
 	w.confirm(b)
-	// Both nodes know the token and trust it.
-	w.mustAppend(a)
-	w.mustAppend(b)
-	require.Equal(t, http.StatusOK, w.tag(a, "red").status)
-	require.Equal(t, http.StatusOK, w.tag(b, "blue").status)
+	// Every node knows the token and trusts it.
+	for _, n := range []*node{a, b, third} {
+		w.mustAppend(n)
+		require.Equal(t, http.StatusOK, w.tag(n, "red").status)
+		require.Equal(t, 1, n.metric("wakelatch_tokens"))
+	}
 	tail := a.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset")
+	// The release cannot begin, so nobody has told the others: only the done itself can stop the writer.
+	free := c.holdDispatch()
+	defer free()
 	w.done(a)
-	for _, n := range []*node{b, a} {
+	require.Zero(t, a.metric("wakelatch_tokens"), "the node that answers drops its own")
+	require.Equal(t, 1, b.metric("wakelatch_tokens"))
+	require.Equal(t, 1, third.metric("wakelatch_tokens"))
+	require.Equal(t, http.StatusUnauthorized, w.append(b).status)
+	require.Equal(t, 1, b.metric("wakelatch_appends_fenced_total"), "the fence must have held")
+	yes := third.metric("wakelatch_token_checks_total", `verdict="valid"`)
+	require.Equal(t, http.StatusUnauthorized, w.tag(third, "green").status)
+	require.Equal(t, yes+1, third.metric("wakelatch_token_checks_total", `verdict="valid"`), "the view must have said yes")
+	for _, n := range []*node{a, b, third} {
 		refused := w.append(n)
 		require.Equal(t, http.StatusUnauthorized, refused.status)
 		require.Equal(t, "UNAUTHORIZED", refused.code())
 		require.Contains(t, string(refused.body), `"message":"Invalid write token`)
 		require.Equal(t, http.StatusUnauthorized, w.tag(n, "green").status)
 	}
-	w.released(b, "released", "idle")
+	require.Equal(t, "active", w.row(a).Status)
+	free()
+	w.released(b, "idle")
 	require.Equal(t, tail, a.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset"), "nothing landed after done")
 	c.consistent()
-	c.sweepReleasedNothing(a, b)
+	c.sweepReleasedNothing(a, b, third)
 }
 
-func twoEntitiesOfOneRunner(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "first")
+func twoEntitiesOfOneRunner(t story) {
+	c, a, b, wakes := oneWake(t)
 	b.spawn("two", "second")
-	wakes := a.inbox()
 	events := map[string]wakeEvent{}
 	for len(events) < 2 {
 		e := wakes.next()
 		events[e.Stream] = e
 	}
-	one, two := a.claim(events["demo/one/main"]), b.claim(events["demo/two/main"])
-	one.confirm(a)
-	two.confirm(b)
+	one, two := a.work(events["demo/one/main"]), b.work(events["demo/two/main"])
 	crossed := *two
 	crossed.id = "one"
 	require.Equal(t, http.StatusUnauthorized, crossed.append(a).status, "a token of the other entity")
 	one.mustAppend(b)
 	one.done(b)
-	one.released(a, "released", "idle")
+	one.released(a, "idle")
 	require.Equal(t, "running", a.status("two"))
 	two.mustAppend(a)
 	two.done(a)
-	two.released(b, "released", "idle")
+	two.released(b, "idle")
 	c.consistent()
 	c.sweepReleasedNothing(a, b)
 }
 
-func messageLeftByADeadRunner(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "left behind")
-	wakes := a.inbox()
-	dead := a.claim(wakes.next())
-	dead.confirm(a)
+func messageLeftByADeadRunner(t story) {
+	c, a, b, wakes := oneWake(t)
+	dead := a.work(wakes.next())
 	dead.mustAppend(a)
 	dead.expire()
-	next := b.claim(wakes.nextOf("one", 2))
-	require.Equal(t, []string{"left behind"}, next.input(a))
+	next := b.claim(wakes.nextOf(2))
+	require.Equal(t, []string{"hello"}, next.input(a))
 	next.confirm(b)
 	next.mustAppend(b)
 	next.done(b)
-	next.released(a, "released", "idle")
+	next.released(a, "idle")
 	a.send("one", "later")
-	after := a.claim(wakes.nextOf("one", 3))
+	after := a.claim(wakes.nextOf(3))
 	require.Equal(t, []string{"later"}, after.input(b), "what was acknowledged is not handled again")
 	c.consistent()
 }
 
-func messageThatLandsWhileAnEarlierIsHandled(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "earlier")
-	wakes := a.inbox()
-	w := a.claim(wakes.next())
-	w.confirm(a)
+func messageThatLandsWhileAnEarlierIsHandled(t story) {
+	c, a, b, wakes := oneWake(t)
+	w := a.work(wakes.next())
 	w.mustAppend(a)
 	require.NotEmpty(t, w.nextOffset)
 	acknowledged := w.nextOffset
@@ -194,7 +177,7 @@ func messageThatLandsWhileAnEarlierIsHandled(t *testing.T) {
 	require.Empty(t, w.nextOffset, "the holder's own append must not acknowledge what landed in between")
 	w.nextOffset = acknowledged
 	w.done(b)
-	next := b.claim(wakes.nextOf("one", 2))
+	next := b.claim(wakes.nextOf(2))
 	require.Equal(t, []string{"in between"}, next.input(a))
 	c.consistent()
 	c.sweepReleasedNothing(a, b)

@@ -2,9 +2,12 @@ package lifecycle_test
 
 import "testing"
 
+// story is one of the tests, told from beginning to end.
+type story struct{ *testing.T }
+
 // lifecycles are the tests by slug.
-func lifecycles() map[string]func(*testing.T) {
-	return map[string]func(*testing.T){
+func lifecycles() map[string]func(story) {
+	return map[string]func(story){
 		"killed-between-confirm-and-append":                     killedBetweenConfirmAndAppend,
 		"killed-between-append-and-done":                        killedBetweenAppendAndDone,
 		"killed-after-done-was-answered-and-before-the-job-ran": killedBeforeTheJobRan,
@@ -47,7 +50,7 @@ func TestLifecycle(t *testing.T) {
 	for slug, test := range lifecycles() {
 		t.Run(slug, func(t *testing.T) {
 			t.Parallel()
-			test(t)
+			test(story{t})
 		})
 	}
 }

@@ -10,11 +10,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// metric sums the samples of a node's metric whose labels contain all of these, such as `by="sweep"`.
-func (n *node) metric(name string, labels ...string) float64 {
+// metric is a count: it sums the samples of a node's metric whose labels contain all of these, such as `by="sweep"`. One that the
+// node does not show is not taken for zero.
+func (n *node) metric(name string, labels ...string) int {
+	n.c.t.Helper()
+	sum, shown := n.sample(name, labels...)
+	require.True(n.c.t, shown, "there is no metric %s with %v", name, labels)
+	return int(sum)
+}
+
+// sample is metric that need not be there, as a gauge is not before its first reading.
+func (n *node) sample(name string, labels ...string) (sum float64, shown bool) {
 	n.c.t.Helper()
 	a := n.must(http.StatusOK, "GET", "/metrics", nil)
-	var sum float64
 	lines := bufio.NewScanner(bytes.NewReader(a.body))
 	for lines.Scan() {
 		sample, number, found := strings.Cut(lines.Text(), " ")
@@ -24,9 +32,9 @@ func (n *node) metric(name string, labels ...string) float64 {
 		}
 		v, err := strconv.ParseFloat(number, 64)
 		require.NoError(n.c.t, err)
-		sum += v
+		sum, shown = sum+v, true
 	}
-	return sum
+	return sum, shown
 }
 
 func containsAll(text string, parts []string) bool {

@@ -33,9 +33,9 @@ func (c *cluster) startProcess(changes ...change) *node {
 	for _, f := range changes {
 		f(&o)
 	}
-	settings, err := json.Marshal(o)
+	settings, err := json.Marshal(o) //nolint:musttag // the same binary reads it
 	require.NoError(c.t, err)
-	cmd := exec.CommandContext(context.WithoutCancel(c.t.Context()), os.Args[0], "-test.run=^$")
+	cmd := exec.CommandContext(context.WithoutCancel(c.t.Context()), os.Args[0], "-test.run=^$") //nolint:gosec // it is this test
 	cmd.Env = append(os.Environ(), nodeEnv+"="+string(settings))
 	cmd.Stderr = &output{w: c.t}
 	stdout, err := cmd.StdoutPipe()
@@ -70,7 +70,7 @@ func runNode(settings string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	var o server.Options
-	if err := json.Unmarshal([]byte(settings), &o); err != nil {
+	if err := json.Unmarshal([]byte(settings), &o); err != nil { //nolint:musttag // the same binary wrote it
 		fmt.Fprintln(os.Stderr, "read settings:", err)
 		return 2
 	}

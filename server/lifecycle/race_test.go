@@ -1,9 +1,9 @@
 package lifecycle_test
 
 import (
+	"errors"
 	"net/http"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -25,21 +25,32 @@ type timed struct {
 
 func (t timed) overlaps(o timed) bool { return t.began.Before(o.ended) && o.began.Before(t.ended) }
 
-// race makes both calls leave one barrier.
-func race(first, second func() answer) (a, b timed) {
+// atOnce makes all calls leave one barrier, and returns how to wait for their answers, which must come.
+func (c *cluster) atOnce(calls ...func() (answer, error)) (wait func() []timed) {
+	got, errs := make([]timed, len(calls)), make([]error, len(calls))
 	var wg sync.WaitGroup
 	barrier := make(chan struct{})
-	run := func(call func() answer, into *timed) {
-		<-barrier
-		into.began = time.Now()
-		into.answer = call()
-		into.ended = time.Now()
+	for i, call := range calls {
+		wg.Go(func() {
+			<-barrier
+			got[i].began = time.Now()
+			got[i].answer, errs[i] = call()
+			got[i].ended = time.Now()
+		})
 	}
-	wg.Go(func() { run(first, &a) })
-	wg.Go(func() { run(second, &b) })
 	close(barrier)
-	wg.Wait()
-	return a, b
+	return func() []timed {
+		c.t.Helper()
+		wg.Wait()
+		require.NoError(c.t, errors.Join(errs...))
+		return got
+	}
+}
+
+// together is atOnce that waits.
+func (c *cluster) together(calls ...func() (answer, error)) []timed {
+	c.t.Helper()
+	return c.atOnce(calls...)()
 }
 
 // handOver is the state of one entity, read in one statement.
@@ -64,25 +75,22 @@ func (c *cluster) handOver(id string) handOver {
 }
 
 // handOverRace lets the late done of one claim on A and the claim of the next wake on B leave one barrier.
-func handOverRace(t *testing.T) {
-	c := newCluster(t, func(o *server.Options) {
+func handOverRace(t story) {
+	c, a, b, wakes := oneWake(t, func(o *server.Options) {
 		o.SweepInterval, o.Backoff, o.BackoffMax = 10*time.Millisecond, time.Millisecond, time.Millisecond
 	})
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := b.inbox()
 	old := a.claim(wakes.next())
 	overlaps := 0
 	for range handOverRounds {
 		old.confirm(a)
 		old.mustAppend(b)
 		old.expire()
-		next := wakes.nextOf("one", old.Epoch+1)
-		done, claimed := race(
-			func() answer { return old.call(a, old.doneBody("")) },
-			func() answer { return b.tryClaim(next) },
+		next := wakes.nextOf(old.Epoch + 1)
+		both := c.together(
+			func() (answer, error) { return old.try(a, old.doneBody("")) },
+			func() (answer, error) { return b.tryClaim(next) },
 		)
+		done, claimed := both[0], both[1]
 		if done.overlaps(claimed) {
 			overlaps++
 		}
@@ -91,9 +99,9 @@ func handOverRace(t *testing.T) {
 		w := c.readWake(claimed.answer)
 		h := c.handOver("one")
 		require.Equal(t, "running", h.status, "never idle with an active claim")
-		require.Equal(t, w.Consumer, *h.active)
-		require.Equal(t, w.Consumer, *h.points)
-		require.Equal(t, w.Consumer, *h.consumer)
+		require.Equal(t, &w.Consumer, h.active)
+		require.Equal(t, &w.Consumer, h.points)
+		require.Equal(t, &w.Consumer, h.consumer)
 		require.Equal(t, http.StatusUnauthorized, old.append(b).status)
 		old = w
 	}
@@ -103,36 +111,47 @@ func handOverRace(t *testing.T) {
 		old.mustAppend(n)
 	}
 	old.done(b)
-	old.released(a, "released", "idle")
+	old.released(a, "idle")
 	c.consistent()
 }
 
-// sendAndReleaseAtTheSameInstant lets a message and the done of the running claim leave one barrier: the
-// message is either acknowledged by nobody and wakes again, or the next claim's input.
-func sendAndReleaseAtTheSameInstant(t *testing.T) {
+// sendAndReleaseAtTheSameInstant makes a release and a message on each node wait for one row and get it one
+// right behind the other, in any order. What the done acknowledges was there before, so a wake must follow.
+func sendAndReleaseAtTheSameInstant(t story) {
 	c := newCluster(t)
-	// A deadlock must be seen as one, before the lock time-out ends it.
-	c.exec(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 20', current_database()); END $$`)
+	// A deadlock is to be found before the lock time-out hides it.
+	c.exec(`ALTER DATABASE ` + value[string](c, `SELECT quote_ident(current_database())`) + ` SET deadlock_timeout = '100ms'`)
 	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := b.inbox()
+	wakes := a.oneWake()
 	e := wakes.next()
 	for range sendRounds {
 		w := a.claim(e)
-		ack := b.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset")
-		done, sent := race(
-			func() answer { return w.call(a, w.doneBody(ack)) },
-			func() answer {
-				return b.do("POST", "/_electric/entities/demo/one/send", object{"payload": object{"text": "again"}})
-			},
-		)
-		require.Equal(t, http.StatusOK, done.status, "%s", done.body)
-		require.Equal(t, http.StatusOK, sent.status, "%s", sent.body)
-		e = wakes.nextOf("one", w.Epoch+1)
+		c.sendWhileReleased(w, a, b)
+		require.Zero(t, value[int64](c, `SELECT count(*) FROM wakelatch.entity_dispatch_state
+			WHERE last_outside_seq <= acked_seq OR outstanding_wake_id IS NULL`), "never pending without a wake")
+		e = wakes.nextOf(w.Epoch + 1)
 	}
 	require.Zero(t, value[int64](c, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
 	require.EqualValues(t, sendRounds+1, value[int64](c, `SELECT generation FROM wakelatch.entity_dispatch_state`))
 	c.consistent()
 	c.sweepReleasedNothing(a, b)
+}
+
+// sendWhileReleased finishes a wake and returns when it is released and both messages are answered.
+func (c *cluster) sendWhileReleased(w *wake, a, b *node) {
+	c.t.Helper()
+	ack := b.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset")
+	free := c.holdDispatch()
+	defer free()
+	wait := c.atOnce(
+		func() (answer, error) { return w.try(a, w.doneBody(ack)) },
+		func() (answer, error) { return a.trySend("one", "again") },
+		func() (answer, error) { return b.trySend("one", "again") },
+	)
+	c.blocked(3, "LockDispatch")
+	free()
+	for _, got := range wait() {
+		require.Equal(c.t, http.StatusOK, got.status, "%s", got.body)
+	}
+	w.released(a, "idle")
 }

@@ -2,7 +2,6 @@ package lifecycle_test
 
 import (
 	"net/http"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 )
@@ -12,14 +11,10 @@ func (c *cluster) wakeEvents() int64 {
 	return value[int64](c, `SELECT count(*) FROM wakelatch.stream_messages WHERE stream_path = 'runners/r1/wake'`)
 }
 
-func pausedEntityMakesNoWakes(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := a.inbox()
+func pausedEntityMakesNoWakes(t story) {
+	c, a, b, wakes := oneWake(t)
 	c.finished(a, b, a, b, wakes.next())
-	a.sendSignal("one", "SIGSTOP")
+	a.sendSignal("SIGSTOP")
 	require.Equal(t, "paused", b.status("one"))
 	made := c.wakeEvents()
 	for range 5 {
@@ -40,26 +35,23 @@ func pausedEntityMakesNoWakes(t *testing.T) {
 	c.sweepReleasedNothing(a, b)
 }
 
-func sigstopWhileRunningSticks(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := a.inbox()
-	w := a.claim(wakes.next())
-	w.confirm(a)
+func sigstopWhileRunningSticks(t story) {
+	c, a, b, wakes := oneWake(t)
+	w := a.work(wakes.next())
 	w.mustAppend(b)
-	b.sendSignal("one", "SIGSTOP")
+	acknowledged := w.nextOffset
+	b.sendSignal("SIGSTOP")
 	require.Equal(t, "paused", a.status("one"))
 	w.mustAppend(a)
 	events := a.events("one")
 	require.Contains(t, typesOf(events), "signal", "the running runner learns of it on the stream")
+	w.nextOffset = acknowledged
 	w.done(b)
-	w.released(a, "released", "paused")
+	w.released(a, "paused")
 	made := c.wakeEvents()
-	b.sendSignal("one", "SIGCONT")
+	b.sendSignal("SIGCONT")
 	require.Equal(t, "idle", a.status("one"))
-	require.Equal(t, made+1, c.wakeEvents())
+	require.Equal(t, made+1, c.wakeEvents(), "to go on is work, though no message is left")
 	c.finished(b, a, b, a, wakes.next())
 	c.consistent()
 	c.sweepReleasedNothing(a, b)
@@ -74,37 +66,35 @@ func typesOf(events []object) []string {
 	return types
 }
 
-func sigstopWithAWakeOutThenSigcont(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := a.inbox()
+func sigstopWithAWakeOutThenSigcont(t story) {
+	c, a, b, wakes := oneWake(t)
 	before := wakes.next()
-	a.sendSignal("one", "SIGSTOP")
-	told := b.tryClaim(before)
-	require.Equal(t, http.StatusOK, told.status)
-	require.JSONEq(t, `{"done":true}`, string(told.body))
-	b.sendSignal("one", "SIGCONT")
+	a.sendSignal("SIGSTOP")
+	b.sendSignal("SIGCONT")
 	after := wakes.next()
 	require.Equal(t, before.Generation+1, after.Generation, "armed again")
-	w := b.claim(after)
+	require.Equal(t, http.StatusConflict, a.askClaim(before).status)
+	// A runner that asks while the entity is paused is told to forget the wake.
+	b.sendSignal("SIGSTOP")
+	told := b.askClaim(after)
+	require.Equal(t, http.StatusOK, told.status)
+	require.JSONEq(t, `{"done":true}`, string(told.body))
+	a.sendSignal("SIGCONT")
+	last := wakes.next()
+	require.Equal(t, after.Generation+1, last.Generation, "armed again")
+	w := b.claim(last)
 	require.Equal(t, []string{"hello"}, w.input(a))
-	require.Equal(t, http.StatusConflict, a.tryClaim(before).status)
 	c.consistent()
+	c.sweepReleasedNothing(a, b)
 }
 
-func sigkillDropsTheTokenOnBothNodes(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	w := a.claim(a.inbox().next())
-	w.confirm(a)
+func sigkillDropsTheTokenOnBothNodes(t story) {
+	c, a, b, wakes := oneWake(t)
+	w := a.work(wakes.next())
 	w.mustAppend(a)
 	w.mustAppend(b)
-	require.Equal(t, 1.0, b.metric("wakelatch_tokens"))
-	a.sendSignal("one", "SIGKILL")
+	require.Equal(t, 1, b.metric("wakelatch_tokens"))
+	a.sendSignal("SIGKILL")
 	c.eventually(func() bool { return a.metric("wakelatch_tokens")+b.metric("wakelatch_tokens") == 0 }, "a node kept the token")
 	for _, n := range []*node{a, b} {
 		require.Equal(t, http.StatusUnauthorized, w.append(n).status, "a stale writer never sees that the stream is closed")
@@ -123,4 +113,5 @@ func sigkillDropsTheTokenOnBothNodes(t *testing.T) {
 	w.done(b)
 	require.Equal(t, "killed", a.status("one"))
 	c.consistent()
+	c.sweepReleasedNothing(a, b)
 }

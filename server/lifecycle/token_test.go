@@ -2,8 +2,6 @@ package lifecycle_test
 
 import (
 	"net/http"
-	"strings"
-	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -11,16 +9,11 @@ import (
 	"github.com/wakelatch/wakelatch/server"
 )
 
-func confirmWithoutOrWithAForeignClaimToken(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "first")
-	a.spawn("two", "second")
-	wakes := a.inbox()
+func confirmWithoutOrWithAForeignClaimToken(t story) {
+	c, a, b, wakes := oneWake(t)
+	a.spawn("two", "hello")
 	w, other := a.claim(wakes.next()), a.claim(wakes.next())
 	other.confirm(a)
-	body := object{"epoch": w.Epoch, "wakeId": w.WakeID}
 	broken := w.ClaimToken[:len(w.ClaimToken)-2] + "AA"
 	if broken == w.ClaimToken {
 		broken = w.ClaimToken[:len(w.ClaimToken)-2] + "BB"
@@ -34,21 +27,31 @@ func confirmWithoutOrWithAForeignClaimToken(t *testing.T) {
 			if token == "" {
 				headers = nil
 			}
-			require.Equal(t, http.StatusUnauthorized, n.do("POST", w.callbackPath(), body, headers...).status, name)
+			require.Equal(t, http.StatusUnauthorized, n.do("POST", w.callback, w.confirmBody(), headers...).status, name)
 		}
 	}
 	require.Equal(t, int64(1), value[int64](c, `SELECT count(*) FROM wakelatch.consumer_claims WHERE confirmed_at IS NOT NULL`))
 	w.confirm(b)
+	// Neither of a claim's two tokens does what the other is for.
+	swapped := *w
+	swapped.ClaimToken, swapped.writeToken = w.writeToken, w.ClaimToken
+	for _, n := range []*node{a, b} {
+		require.Equal(t, http.StatusUnauthorized, swapped.heartbeat(n).status)
+		require.Equal(t, http.StatusUnauthorized, swapped.call(n, w.doneBody("")).status)
+		require.Equal(t, http.StatusUnauthorized, swapped.append(n).status)
+		require.Equal(t, http.StatusUnauthorized, swapped.tag(n, "red").status)
+	}
+	w.mustAppend(a)
+	w.done(a)
+	w.released(b, "idle")
 	c.consistent()
+	c.sweepReleasedNothing(a, b)
 }
 
-func heartbeatOnEitherNode(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	w := a.claim(a.inbox().next())
-	w.confirm(a)
+func heartbeatOnEitherNode(t story) {
+	// Nobody sweeps: a lease that has ended takes nothing away until somebody seals it, and a heartbeat revives it.
+	c, a, b, wakes := oneWake(t, withoutSweep)
+	w := a.work(wakes.next())
 	for _, n := range []*node{a, b} {
 		// The lease is about to end, by the database's clock.
 		c.exec(`UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() + interval '3 seconds'`)
@@ -58,29 +61,34 @@ func heartbeatOnEitherNode(t *testing.T) {
 		require.Greater(t, value[float64](c,
 			`SELECT extract(epoch FROM expires_at - statement_timestamp()) FROM wakelatch.claim_leases`), 25.0)
 	}
-	// A lease that has ended takes nothing away until the sweep seals it: a heartbeat revives it.
-	w.mustAppend(b)
+	for _, n := range []*node{a, b} {
+		w.expire()
+		w.mustAppend(n)
+		require.Equal(t, http.StatusOK, w.heartbeat(n).status)
+		require.Greater(t, value[float64](c,
+			`SELECT extract(epoch FROM expires_at - statement_timestamp()) FROM wakelatch.claim_leases`), 25.0)
+	}
 	w.done(b)
-	w.released(a, "released", "idle")
+	w.released(a, "idle")
 	lost := w.heartbeat(a)
 	require.Equal(t, http.StatusConflict, lost.status)
 	require.Equal(t, "CLAIM_LOST", lost.code())
 	c.sweepReleasedNothing(a, b)
 }
 
-func runnerThatNeverFinishes(t *testing.T) {
-	c := newCluster(t, func(o *server.Options) { o.Lease = time.Second })
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := a.inbox()
-	dead := a.claim(wakes.next())
-	dead.confirm(a)
+func runnerThatNeverFinishes(t story) {
+	c, a, b, wakes := oneWake(t, func(o *server.Options) { o.Lease = time.Second })
+	dead := a.work(wakes.next())
 	dead.mustAppend(b)
 	began := time.Now()
-	next := b.claim(wakes.nextOf("one", 2))
+	e := wakes.nextOf(2)
 	require.Less(t, time.Since(began), 3*time.Second, "lease + 2 s")
 	require.Equal(t, "expired", dead.row(a).Status)
+	for _, n := range []*node{a, b} {
+		require.Equal(t, http.StatusUnauthorized, dead.append(n).status, "over, though nobody has taken over yet")
+		require.Equal(t, http.StatusUnauthorized, dead.tag(n, "red").status)
+	}
+	next := b.claim(e)
 	require.Equal(t, int64(2), next.Epoch)
 	require.Equal(t, http.StatusUnauthorized, dead.append(a).status)
 	require.Equal(t, http.StatusUnauthorized, dead.append(b).status)
@@ -88,102 +96,93 @@ func runnerThatNeverFinishes(t *testing.T) {
 	next.confirm(b)
 	next.mustAppend(a)
 	next.done(a)
-	next.released(b, "released", "idle")
+	next.released(b, "idle")
 	c.consistent()
 }
 
-func tokenOutlivesItsTrustDeadline(t *testing.T) {
+func tokenOutlivesItsTrustDeadline(t story) {
 	// Trust lasts a lease; the claim is kept alive beyond many of them.
-	c := newCluster(t, func(o *server.Options) { o.Lease = 400 * time.Millisecond })
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	w := a.claim(a.inbox().next())
-	w.confirm(a)
+	c, a, b, wakes := oneWake(t, func(o *server.Options) { o.Lease = 400 * time.Millisecond })
+	w := a.work(wakes.next())
 	began := value[time.Time](c, `SELECT clock_timestamp()`)
 	c.eventually(func() bool {
 		require.Equal(t, http.StatusOK, w.heartbeat(b).status)
 		w.mustAppend(a)
 		return value[bool](c, `SELECT clock_timestamp() > $1::timestamptz + interval '3 seconds'`, began)
 	}, "time stands still")
-	require.Greater(t, a.metric("wakelatch_token_lookups_total"), 1.0, "the view asked again")
+	require.Greater(t, a.metric("wakelatch_token_lookups_total"), 1, "the view asked again")
 	w.done(b)
-	w.released(a, "released", "idle")
+	w.released(a, "idle")
 	c.consistent()
 	c.sweepReleasedNothing(a, b)
 }
 
-// dropNotifications makes every pg_notify of the database do nothing, for sessions that begin after it.
-func (c *cluster) dropNotifications() {
-	c.t.Helper()
-	c.exec(`CREATE FUNCTION public.pg_notify(text, text) RETURNS void LANGUAGE sql AS 'SELECT'`)
-	name := value[string](c, `SELECT quote_ident(current_database())`)
-	c.exec(`ALTER DATABASE ` + name + ` SET search_path = public, pg_catalog`)
-}
-
-func zombieAppendWithTheViewForcedToSayYes(t *testing.T) {
+func zombieAppendWithTheViewForcedToSayYes(t story) {
 	c := newCluster(t)
 	c.dropNotifications()
-	deaf := c.start(withoutSweep, func(o *server.Options) { o.ReconcileInterval = time.Hour })
+	deaf := c.start(withoutSweep)
 	b := c.start()
-	b.prepare()
-	b.spawn("one", "hello")
-	wakes := b.inbox()
-	zombie := deaf.claim(wakes.next())
-	zombie.confirm(deaf)
+	wakes := b.oneWake()
+	zombie := deaf.work(wakes.next())
 	zombie.mustAppend(deaf)
 	zombie.expire()
-	next := b.claim(wakes.nextOf("one", 2))
-	next.confirm(b)
+	next := b.work(wakes.nextOf(2))
 	tail := b.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset")
 	yes := deaf.metric("wakelatch_token_checks_total", `verdict="valid"`)
 	refused := zombie.append(deaf)
 	require.Equal(t, http.StatusUnauthorized, refused.status)
 	require.Equal(t, yes+1, deaf.metric("wakelatch_token_checks_total", `verdict="valid"`), "the view must have said yes")
-	require.Equal(t, 1.0, deaf.metric("wakelatch_appends_fenced_total"), "the fence alone must have held")
+	require.Equal(t, 1, deaf.metric("wakelatch_appends_fenced_total"), "the fence alone must have held")
+	require.Zero(t, deaf.metric("wakelatch_tokens"), "a view that was wrong is not wrong again")
 	require.Equal(t, tail, b.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset"))
 	next.mustAppend(deaf)
 	next.done(deaf)
-	next.released(b, "released", "idle")
+	next.released(b, "idle")
 	c.consistent()
 }
 
-func everyNotifyDropped(t *testing.T) {
-	c := newCluster(t, func(o *server.Options) { o.ReconcileInterval = 500 * time.Millisecond })
+func everyNotifyDropped(t story) {
+	c := newCluster(t, func(o *server.Options) { o.ReconcileInterval, o.LongPoll = 500*time.Millisecond, patience })
 	c.dropNotifications()
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	wakes := b.inbox()
-	w := a.claim(wakes.next())
-	w.confirm(a)
-	w.mustAppend(a)
-	w.mustAppend(b)
-	require.Equal(t, 1.0, a.metric("wakelatch_tokens"))
-	require.Equal(t, 1.0, b.metric("wakelatch_tokens"))
+	// Of three nodes at least one neither answers the done nor works the job: it has the reconcile alone.
+	nodes := []*node{c.start(), c.start(), c.start()}
+	a, b := nodes[0], nodes[1]
+	wakes := a.oneWake()
+	w := a.work(wakes.next())
+	for _, n := range nodes {
+		w.mustAppend(n)
+		require.Equal(t, 1, n.metric("wakelatch_tokens"))
+	}
 	w.done(a)
 	began := time.Now()
-	c.eventually(func() bool { return a.metric("wakelatch_tokens")+b.metric("wakelatch_tokens") == 0 }, "a view kept the token")
+	for _, n := range nodes {
+		c.eventually(func() bool { return n.metric("wakelatch_tokens") == 0 }, "a view kept the token")
+	}
 	require.Less(t, time.Since(began), 4*time.Second)
-	w.released(b, "released", "idle")
-	// A reader that waits on one node learns of a message sent on the other, all the same.
+	w.released(b, "idle")
+	// A reader that waits on one node learns of a message sent on another, all the same.
+	wakes.n = b
+	read := make(chan error, 1)
+	go func() { read <- wakes.fill() }()
+	c.eventually(func() bool { return b.metric("wakelatch_long_polls") == 1 }, "nobody waits")
+	began = time.Now()
 	a.send("one", "again")
+	require.NoError(t, <-read)
+	require.Less(t, time.Since(began), 4*time.Second)
 	c.finished(b, a, b, a, wakes.next())
 	c.consistent()
+	c.sweepReleasedNothing(nodes...)
 }
 
-func everySpellingOfTheMainStream(t *testing.T) {
-	c := newCluster(t)
-	a, b := c.two()
-	a.prepare()
-	a.spawn("one", "hello")
-	w := a.claim(a.inbox().next())
-	w.confirm(a)
+func everySpellingOfTheMainStream(t story) {
+	c, a, b, wakes := oneWake(t)
+	w := a.work(wakes.next())
 	stranger := wake{c: c, id: "one", Epoch: 1, writeToken: "none"}
 	spellings := []string{
 		"/demo/one/main", "/v1/stream/demo/one/main", "/v1/stream//demo/one/main", "/v1/stream/demo/one/main/", "/demo/one/%6dain",
 		"/v1/stream/demo/one/%6D%61%69%6e", "/v1/stream/demo%2Fone%2Fmain", "/v1/stream/demo/./one/main", "/v1/stream/demo/x/../one/main",
 		"/%64emo/one/main", "/v1/stream/demo//one/main", "/v1/stream/demo/one/main%00", "/v1/stream/%2Fdemo/one/main", "/demo%2Fone/main",
+		"/demo/one/%256dain", "/v1/stream/demo/one/%256dain", "/v1/stream/demo%252Fone/main",
 	}
 	tail := a.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset")
 	for _, path := range spellings {
@@ -204,6 +203,8 @@ func everySpellingOfTheMainStream(t *testing.T) {
 	require.Equal(t, tail, a.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset"), "nothing landed")
 	require.EqualValues(t, 1, value[int64](c, `SELECT count(*) FROM wakelatch.streams WHERE path LIKE '%demo%'`), "and no stream was made beside it")
 	for seq, path := range []string{"/demo/one/main", "/v1/stream/demo/one/main", "/demo/one/%6dain"} {
-		require.Equal(t, http.StatusOK, w.appendAt(b, path, seq).status, strings.ToUpper(path))
+		require.Equal(t, http.StatusOK, w.appendAt(b, path, seq).status, path)
 	}
+	c.consistent()
+	c.sweepReleasedNothing(a, b)
 }
