@@ -20,7 +20,7 @@ import (
 const (
 	firstRetry = 100 * time.Millisecond
 	maxRetry   = 10 * time.Second
-	// keepTimeout bounds the note of what is left, which is made before the rescuer may take the job.
+	// The note of what is left is bounded, which is made before the rescuer may take the job.
 	keepTimeout = 2 * time.Second
 )
 

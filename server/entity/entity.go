@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/wakelatch/wakelatch/sql/db"
@@ -117,7 +118,7 @@ func (s *Service) List(ctx context.Context, r ListRequest) (page []Entity, more 
 		r.Limit = 100
 	}
 	if r.Limit < 0 || r.Limit > maxPage {
-		return nil, false, &InvalidError{Field: "limit", Value: fmt.Sprint(r.Limit), Why: fmt.Sprintf("must be from 1 to %d", maxPage)}
+		return nil, false, &InvalidError{Field: "limit", Value: strconv.Itoa(r.Limit), Why: fmt.Sprintf("must be from 1 to %d", maxPage)}
 	}
 	var rows []db.WakelatchEntity
 	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {

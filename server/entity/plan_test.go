@@ -36,6 +36,7 @@ func (r *recorder) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndDa
 func (r *recorder) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
 	return ctx
 }
+
 func (r *recorder) TraceBatchQuery(_ context.Context, _ *pgx.Conn, d pgx.TraceBatchQueryData) {
 	r.keep(d.SQL, d.Args)
 }
@@ -110,7 +111,9 @@ func scanned(t *testing.T, d *domain, sql string, args []any) []string {
 	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
 	var plan []byte
 	require.NoError(t, tx.QueryRow(t.Context(), "EXPLAIN (FORMAT JSON) "+sql, args...).Scan(&plan))
-	var nodes []struct{ Plan planNode }
+	var nodes []struct {
+		Plan planNode `json:"Plan"`
+	}
 	require.NoError(t, json.Unmarshal(plan, &nodes))
 	var tables []string
 	nodes[0].Plan.walk(func(n planNode) {

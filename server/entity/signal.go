@@ -39,7 +39,7 @@ type signalValue struct {
 
 // Signal changes the entity's status and appends the signal to its stream, where alone a running agent
 // learns of it. It fails with ErrNotFound or, for an entity that is stopping or has ended, a
-// NotRunningError; SIGKILL is taken in every status. txid is the signal event's.
+// NotRunningError; SIGKILL is taken in every status. The txid is the signal event's.
 func (s *Service) Signal(ctx context.Context, r SignalRequest) (e Entity, txid string, err error) {
 	switch r.Signal {
 	case SIGSTOP, SIGCONT, SIGTERM, SIGINT, SIGKILL:

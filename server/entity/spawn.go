@@ -28,7 +28,7 @@ type SpawnRequest struct {
 }
 
 // Spawn makes an entity with its stream and, in the same transaction, sends its first message. It fails
-// with an ExistsError, ErrUnknownType or ErrUnknownRunner. txid is the first message's.
+// with an ExistsError, ErrUnknownType or ErrUnknownRunner. The txid is the first message's.
 func (s *Service) Spawn(ctx context.Context, r SpawnRequest) (e Entity, txid string, err error) {
 	url, err := CheckURL(r.Type, r.ID)
 	if err != nil {

@@ -55,6 +55,7 @@ func TestSignalsInEveryStatus(t *testing.T) {
 	} {
 		for signal, want := range test.next {
 			t.Run(test.name+"/"+signal, func(t *testing.T) {
+				t.Parallel()
 				made, _, err := d.entities.Spawn(t.Context(), entity.SpawnRequest{
 					Tenant: tenant, Type: "demo", ID: rand.Text(), Principal: alice, InitialMessage: json.RawMessage(`1`),
 				})

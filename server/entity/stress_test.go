@@ -100,9 +100,11 @@ func (s *stress) allow(err error, expected ...error) {
 	s.t.Errorf("unexpected: %v", err)
 }
 
-func anyEntity() string { return fmt.Sprintf("/demo/e%d", rand.N(stressEntities)) }
+func dice(n int) int { return rand.N(n) } //nolint:gosec // shuffles a test
 
-func (s *stress) other() *domain { return s.nodes[rand.N(len(s.nodes))] }
+func anyEntity() string { return fmt.Sprintf("/demo/e%d", dice(stressEntities)) }
+
+func (s *stress) other() *domain { return s.nodes[dice(len(s.nodes))] }
 
 // holder claims whatever wake is out, works on any node, and mostly finishes.
 func (s *stress) holder(ctx context.Context, d *domain) {
@@ -138,7 +140,7 @@ func (s *stress) holder(ctx context.Context, d *domain) {
 	if s.allow(err, entity.ErrFenced, entity.ErrNotRunning); err == nil {
 		s.count("tagged")
 	}
-	if rand.N(8) == 0 {
+	if dice(8) == 0 {
 		return // a runner that dies
 	}
 	request := claim.DoneRequest{Key: key, Acks: []claim.Ack{{Path: path, Offset: int64(appended.End)}}}
@@ -162,7 +164,7 @@ func (s *stress) send(ctx context.Context, d *domain) error {
 }
 
 func (s *stress) signal(ctx context.Context, d *domain) error {
-	name := []string{entity.SIGSTOP, entity.SIGCONT, entity.SIGCONT, entity.SIGINT}[rand.N(4)]
+	name := []string{entity.SIGSTOP, entity.SIGCONT, entity.SIGCONT, entity.SIGINT}[dice(4)]
 	_, _, err := d.entities.Signal(ctx, entity.SignalRequest{Tenant: tenant, EntityURL: anyEntity(), Principal: alice, Signal: name})
 	return err
 }

@@ -31,7 +31,7 @@ type tagValue struct {
 }
 
 // SetTag sets a tag and appends the change to the entity's stream. It fails with ErrNotFound, ErrFenced or a
-// NotRunningError. txid is the tag event's.
+// NotRunningError. The txid is the tag event's.
 func (s *Service) SetTag(ctx context.Context, r TagRequest) (e Entity, txid string, err error) {
 	if err := checkTagValue(r.Value); err != nil {
 		return Entity{}, "", err

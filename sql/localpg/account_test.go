@@ -140,7 +140,7 @@ func TestDataThatTheAccountCannotReach(t *testing.T) {
 func TestDataBehindALink(t *testing.T) {
 	t.Parallel()
 	target := filepath.Join(closedFolder(t), "open")
-	require.NoError(t, os.Mkdir(target, 0o755))
+	require.NoError(t, os.Mkdir(target, 0o755)) //nolint:gosec // another account looks at it
 	link := filepath.Join(openFolder(t), "link")
 	require.NoError(t, os.Symlink(target, link))
 	wanted := filepath.Join(link, "data")
@@ -162,7 +162,7 @@ func TestASubstituteOfSomebodyElseIsNotTrusted(t *testing.T) {
 		return
 	}
 	planted := substitute(wanted)
-	require.NoError(t, os.Mkdir(planted, 0o755))
+	require.NoError(t, os.Mkdir(planted, 0o755)) //nolint:gosec // another account looks at it
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(planted)) })
 	giveToServer(t, planted)
 	_, err := localpg.Start(t.Context(), localpg.Options{DataDir: wanted})

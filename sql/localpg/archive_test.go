@@ -104,7 +104,7 @@ func storeXZ(data []byte) []byte {
 	index = pad(index)
 	index = append(index, crc(index)...)
 
-	footer := binary.LittleEndian.AppendUint32(nil, uint32(len(index)/4-1))
+	footer := binary.LittleEndian.AppendUint32(nil, uint32(len(index)/4-1)) //nolint:gosec // a small index
 	footer = append(footer, flags...)
 
 	file := append([]byte{0xFD, '7', 'z', 'X', 'Z', 0}, flags...)

@@ -16,10 +16,10 @@ import (
 func install(t *testing.T, root, dir, version string, programs ...string) {
 	t.Helper()
 	dir = filepath.Join(root, dir)
-	require.NoError(t, os.MkdirAll(dir, 0o755))
+	require.NoError(t, os.MkdirAll(dir, 0o755)) //nolint:gosec // holds programs
 	for _, name := range programs {
 		script := "#!/bin/sh\necho '" + name + " (PostgreSQL) " + version + "'\n"
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755)) //nolint:gosec // a program
 	}
 }
 
@@ -88,8 +88,8 @@ func TestFinder(t *testing.T) {
 			install: func(t *testing.T, root string) {
 				t.Helper()
 				install(t, root, "/srv/postgres/bin", "16.1", all...)
-				require.NoError(t, os.MkdirAll(filepath.Join(root, "/usr/bin"), 0o755))
-				require.NoError(t, os.WriteFile(filepath.Join(root, "/usr/bin/pg_config"), []byte("#!/bin/sh\n[ $1 = --bindir ] && echo /srv/postgres/bin\n"), 0o755))
+				require.NoError(t, os.MkdirAll(filepath.Join(root, "/usr/bin"), 0o755))                                                                                //nolint:gosec // holds programs
+				require.NoError(t, os.WriteFile(filepath.Join(root, "/usr/bin/pg_config"), []byte("#!/bin/sh\n[ $1 = --bindir ] && echo /srv/postgres/bin\n"), 0o755)) //nolint:gosec // a program
 			},
 			want: []localpg.Binaries{{Dir: "/srv/postgres/bin", Major: 16}},
 		},

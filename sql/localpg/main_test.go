@@ -55,7 +55,7 @@ func temporaryFolder() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, errors.Join(os.Chmod(dir, 0o755), os.Setenv("TMPDIR", dir))
+	return dir, errors.Join(os.Chmod(dir, 0o755), os.Setenv("TMPDIR", dir)) //nolint:gosec // the server runs as another account
 }
 
 // order is what a child is told, and report what it answers.
@@ -130,7 +130,7 @@ func holdWith(t *testing.T, o order, printed io.Writer) *holder {
 	t.Helper()
 	text, err := json.Marshal(o)
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test binary
 	cmd.Env = append(os.Environ(), childVariable+"="+string(text))
 	cmd.Stderr = printed
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -197,8 +197,8 @@ func execute(t *testing.T, dsn, sql string) {
 func openFolder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755))
-	require.NoError(t, os.Chmod(dir, 0o755))
+	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o755)) //nolint:gosec // the server runs as another account
+	require.NoError(t, os.Chmod(dir, 0o755))               //nolint:gosec // the server runs as another account
 	return dir
 }
 

@@ -19,7 +19,7 @@ func TestTemporaryServer(t *testing.T) {
 	s, err := localpg.Start(t.Context(), localpg.Options{Settings: map[string]string{"max_connections": "37", "port": "1"}})
 	require.NoError(t, err)
 	conn := connect(t, s.DSN("postgres"))
-	for setting, want := range map[string]string{
+	for setting, want := range map[string]string{ //nolint:gosec // settings, no secrets
 		"server_encoding":     "UTF8",
 		"lc_collate":          "C",
 		"listen_addresses":    "127.0.0.1",

@@ -13,16 +13,16 @@ import (
 	"github.com/wakelatch/wakelatch/sql/pg"
 )
 
-func exec(sql string, args ...any) func(context.Context, pg.Conn) error {
+func exec(sql string) func(context.Context, pg.Conn) error {
 	return func(ctx context.Context, conn pg.Conn) error {
-		_, err := conn.Exec(ctx, sql, args...)
+		_, err := conn.Exec(ctx, sql)
 		return err
 	}
 }
 
-func numbers(sql string, args ...any) func(context.Context, pg.Conn) ([]int, error) {
+func numbers(sql string) func(context.Context, pg.Conn) ([]int, error) {
 	return func(ctx context.Context, conn pg.Conn) ([]int, error) {
-		rows, err := conn.Query(ctx, sql, args...)
+		rows, err := conn.Query(ctx, sql)
 		if err != nil {
 			return nil, err
 		}
