@@ -3,6 +3,7 @@ package entity_test
 import (
 	"crypto/rand"
 	"encoding/json"
+	neturl "net/url"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -11,6 +12,7 @@ import (
 	"github.com/wakelatch/wakelatch/jobs/args"
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entity"
+	"github.com/wakelatch/wakelatch/server/stream"
 )
 
 // Every signal in every status. A signal that an entity does not take leaves no trace.
@@ -171,5 +173,23 @@ func TestSpawnTakesTagsThatSetTagTakes(t *testing.T) {
 		}
 		var invalid *entity.InvalidError
 		require.ErrorAs(t, err, &invalid, tags)
+	}
+}
+
+// An entity is refused whose stream nobody could read or write.
+func TestEveryEntitysStreamHasAPath(t *testing.T) {
+	t.Parallel()
+	for id, ok := range map[string]bool{"one": true, "50%": true, "ä b": true, "%41": false, "a%2Fb": false, "..": false, "a/b": false, "": false} {
+		made, err := entity.CheckURL("demo", id)
+		if !ok {
+			var invalid *entity.InvalidError
+			require.ErrorAs(t, err, &invalid, id)
+			require.Equal(t, "id", invalid.Field)
+			continue
+		}
+		require.NoError(t, err, id)
+		path, err := stream.ParsePath(neturl.PathEscape(claim.MainStream(made)))
+		require.NoError(t, err, id)
+		require.Equal(t, stream.Main, path.Kind())
 	}
 }

@@ -1,10 +1,13 @@
 package entity
 
 import (
+	neturl "net/url"
 	"strings"
 	"unicode"
 
+	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entitytype"
+	"github.com/wakelatch/wakelatch/server/stream"
 )
 
 // CheckURL builds the url of an entity from its type and id, "/demo/one", or fails with an InvalidError.
@@ -26,8 +29,15 @@ func CheckURL(typeName, id string) (string, error) {
 	}):
 		why = "must hold printable characters only, and neither a slash nor a backslash"
 	}
+	url := "/" + typeName + "/" + id
+	if why == "" {
+		// The entity is of use only if its stream can be named in a request.
+		if _, err := stream.ParsePath(neturl.PathEscape(claim.MainStream(url))); err != nil {
+			why = "must not look percent-encoded, nor make the path of the entity's stream longer than 512 bytes"
+		}
+	}
 	if why != "" {
 		return "", &InvalidError{Field: "id", Value: clip(id), Why: why}
 	}
-	return "/" + typeName + "/" + id, nil
+	return url, nil
 }
