@@ -6,43 +6,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const claimRounds = 20
+const claimRounds = 10
 
+// twoClaimsForOneWake holds the row that is claimed until both nodes want it, so that they get it at once.
 func twoClaimsForOneWake(t story) {
 	c, a, b, wakes := oneWake(t)
 	a.must(http.StatusCreated, "POST", "/_electric/runners", object{"id": "r2", "label": "test"})
 	for round := range int64(claimRounds) {
-		e := wakes.nextOf(round + 1)
-		var calls []func() (answer, error)
-		for range 2 {
-			for _, n := range []*node{a, b} {
-				calls = append(calls,
-					func() (answer, error) { return n.tryClaim(e) },
-					func() (answer, error) { return n.try("POST", "/_electric/runners/r2/claim", e) })
-			}
-		}
-		var one *wake
-		for i, got := range c.together(calls...) {
-			if i%2 == 1 {
-				require.Equal(t, http.StatusConflict, got.status, "the wake is not for r2: %s", got.body)
-				continue
-			}
-			require.Equal(t, http.StatusOK, got.status, "%s", got.body)
-			w := c.readWake(got.answer)
-			if one == nil {
-				one = w
-			}
-			require.Equal(t, one.Consumer, w.Consumer, "every answer names the one claim")
-		}
+		w := c.claimTogether(wakes.nextOf(round+1), a, b)
 		require.Equal(t, round+1, value[int64](c, `SELECT count(*) FROM wakelatch.consumer_claims`))
-		one.confirm(b)
-		one.mustAppend(a)
-		one.done(b)
-		one.released(a, "idle")
+		w.confirm(b)
+		w.mustAppend(a)
+		w.done(b)
+		w.released(a, "idle")
 		a.send("one", "again")
 	}
 	c.consistent()
 	c.sweepReleasedNothing(a, b)
+}
+
+// claimTogether claims a wake of r1 twice on each node and tries to for r2 as often.
+func (c *cluster) claimTogether(e wakeEvent, a, b *node) *wake {
+	c.t.Helper()
+	free := c.holdDispatch()
+	defer free()
+	var calls []func() (answer, error)
+	for _, n := range []*node{a, b, a, b} {
+		calls = append(calls,
+			func() (answer, error) { return n.tryClaim(e) },
+			func() (answer, error) { return n.try("POST", "/_electric/runners/r2/claim", e) })
+	}
+	wait := c.atOnce(calls...)
+	c.blocked(2, "-- name: ")
+	free()
+	var won []*wake
+	for i, got := range wait() {
+		if i%2 == 1 {
+			require.Equal(c.t, http.StatusConflict, got.status, "the wake is not for r2: %s", got.body)
+			continue
+		}
+		require.Equal(c.t, http.StatusOK, got.status, "%s", got.body)
+		won = append(won, c.readWake(got.answer))
+		require.Equal(c.t, won[0].Consumer, won[len(won)-1].Consumer, "every answer names the one claim")
+	}
+	return won[0]
 }
 
 func lostClaimResponse(t story) {

@@ -37,6 +37,7 @@ func killedBetweenAppendAndDone(t story) {
 	w.mustAppend(a)
 	a.kill()
 	restarted := c.startProcess()
+	require.Equal(t, 1, restarted.metric("wakelatch_tokens"), "a node that starts knows whose claims are active")
 	w.mustAppend(restarted)
 	w.done(restarted)
 	w.released(b, "idle")

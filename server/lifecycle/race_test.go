@@ -120,7 +120,7 @@ func handOverRace(t story) {
 func sendAndReleaseAtTheSameInstant(t story) {
 	c := newCluster(t)
 	// A deadlock is to be found before the lock time-out hides it.
-	c.exec(`ALTER DATABASE ` + value[string](c, `SELECT quote_ident(current_database())`) + ` SET deadlock_timeout = '100ms'`)
+	c.exec(`ALTER DATABASE ` + value[string](c, `SELECT quote_ident(current_database())`) + ` SET deadlock_timeout = '20ms'`)
 	a, b := c.two()
 	wakes := a.oneWake()
 	e := wakes.next()

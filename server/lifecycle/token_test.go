@@ -120,25 +120,34 @@ func tokenOutlivesItsTrustDeadline(t story) {
 func zombieAppendWithTheViewForcedToSayYes(t story) {
 	c := newCluster(t)
 	c.dropNotifications()
-	deaf := c.start(withoutSweep)
+	deaf, deafToo := c.start(withoutSweep), c.start(withoutSweep)
 	b := c.start()
 	wakes := b.oneWake()
 	zombie := deaf.work(wakes.next())
 	zombie.mustAppend(deaf)
+	zombie.mustAppend(deafToo)
 	zombie.expire()
-	next := b.work(wakes.nextOf(2))
-	tail := b.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset")
-	yes := deaf.metric("wakelatch_token_checks_total", `verdict="valid"`)
-	refused := zombie.append(deaf)
-	require.Equal(t, http.StatusUnauthorized, refused.status)
-	require.Equal(t, yes+1, deaf.metric("wakelatch_token_checks_total", `verdict="valid"`), "the view must have said yes")
-	require.Equal(t, 1, deaf.metric("wakelatch_appends_fenced_total"), "the fence alone must have held")
-	require.Zero(t, deaf.metric("wakelatch_tokens"), "a view that was wrong is not wrong again")
-	require.Equal(t, tail, b.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset"))
+	e := wakes.nextOf(2)
+	zombie.fenced(deaf) // over, and nobody's yet
+	next := b.work(e)
+	zombie.fenced(deafToo) // somebody else's
 	next.mustAppend(deaf)
-	next.done(deaf)
+	next.done(deafToo)
 	next.released(b, "idle")
 	c.consistent()
+}
+
+// fenced appends on a node whose view believes that the claim goes on: the fence alone must hold.
+func (w *wake) fenced(n *node) {
+	w.c.t.Helper()
+	tail := n.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset")
+	yes := n.metric("wakelatch_token_checks_total", `verdict="valid"`)
+	refused := w.append(n)
+	require.Equal(w.c.t, http.StatusUnauthorized, refused.status, "%s", refused.body)
+	require.Equal(w.c.t, yes+1, n.metric("wakelatch_token_checks_total", `verdict="valid"`), "the view must have said yes")
+	require.Equal(w.c.t, 1, n.metric("wakelatch_appends_fenced_total"), "the fence must have held")
+	require.Zero(w.c.t, n.metric("wakelatch_tokens"), "a view that was wrong is not wrong again")
+	require.Equal(w.c.t, tail, n.do("HEAD", "/demo/one/main", nil).header.Get("Stream-Next-Offset"))
 }
 
 func everyNotifyDropped(t story) {
