@@ -3,6 +3,7 @@
 //	wakelatch dev              everything on this machine, with a Postgres of its own
 //	wakelatch migrate up       bring a database to this build's schema
 //	wakelatch serve            one node for production
+//	wakelatch run -- PROGRAM   make any program the runner of an entity type
 //
 // Every setting is a flag and an environment variable of the same name; see wakelatch help COMMAND.
 //

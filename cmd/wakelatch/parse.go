@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,7 +31,9 @@ func parse(cmd command, args []string, getenv func(string) (string, bool)) (conf
 		}
 		flags.Func(s.name, s.help, keep)
 	}
-	rest, unknown := parseAll(flags, args)
+	own, program := cutProgram(args)
+	rest, unknown := parseAll(flags, own)
+	rest = append(rest, program...)
 	wrong = append(wrong, unknown...)
 	for _, s := range settings() {
 		if s.in&cmd.kind == 0 {
@@ -59,6 +62,14 @@ func parse(cmd command, args []string, getenv func(string) (string, bool)) (conf
 		return config{}, nil, &usageError{joined(wrong)}
 	}
 	return c, rest, nil
+}
+
+// cutProgram parts what is ours from what stands behind the first "--", which is another program's, flags and all.
+func cutProgram(args []string) (own, program []string) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:]
+	}
+	return args, nil
 }
 
 // parseAll reads every flag, also behind one that is wrong and behind arguments, where package flag alone would

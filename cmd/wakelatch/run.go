@@ -56,6 +56,13 @@ func commands() []command {
 			name: "migrate", args: "up|status", kind: forMigrate, run: migrate, summary: "bring a database to this build's schema, or show what is missing",
 			details: "status exits with 3 while something is missing.",
 		},
+		{
+			name: "run", args: "-- PROGRAM [ARGUMENT…]", kind: forAgent, run: agent, summary: "make any program the runner of an entity type",
+			details: "For each wake the program gets the messages as JSON lines on stdin, and its lines on stdout go to the entity's stream.\n" +
+				"Exit 0 says that it handled them; after any other the messages stay pending and come again after a backoff.\n" +
+				"It finds the wake in WAKELATCH_URL, WAKELATCH_ENTITY, WAKELATCH_STREAM, WAKELATCH_TOKEN, WAKELATCH_WAKE and WAKELATCH_EPOCH.\n" +
+				"SIGTERM drains: wakes that are at work are finished, others are left to the other processes of the runner.",
+		},
 		{name: "version", kind: forNone, run: version, summary: "print what was built"},
 	}
 }
@@ -75,7 +82,7 @@ func run(ctx context.Context, args []string, p process) int {
 		return exitUsage
 	}
 	cmd := commands()[i]
-	if slices.ContainsFunc(args[1:], wantsHelp) {
+	if own, _ := cutProgram(args[1:]); slices.ContainsFunc(own, wantsHelp) {
 		p.print("%s", usage(cmd))
 		return exitOK
 	}

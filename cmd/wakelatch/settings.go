@@ -29,6 +29,11 @@ type config struct {
 	runtimeMetrics    bool
 	logLevel          string
 	logFormat         string
+	url               string
+	entityType        string
+	runnerID          string
+	concurrency       int64
+	grace             time.Duration
 }
 
 // commandSet is the commands that take a setting.
@@ -38,6 +43,7 @@ const (
 	forDev commandSet = 1 << iota
 	forServe
 	forMigrate
+	forAgent
 	forNone  commandSet = 0
 	forNodes            = forDev | forServe
 )
@@ -123,7 +129,7 @@ func settings() []setting {
 			duration(func(c *config) *time.Duration { return &c.drainDelay }, 0, time.Hour),
 		},
 		{
-			"drain-timeout", "DURATION", "30s", "how long the rest of a stop may take before it is cut short", forNodes,
+			"drain-timeout", "DURATION", "30s", "how long the rest of a stop may take before it is cut short", forNodes | forAgent,
 			duration(func(c *config) *time.Duration { return &c.drainTimeout }, time.Second, time.Hour),
 		},
 		{
@@ -139,12 +145,32 @@ func settings() []setting {
 			boolean(func(c *config) *bool { return &c.runtimeMetrics }),
 		},
 		{
-			"log-level", "LEVEL", "info", "debug, info, warn or error", forNodes,
+			"log-level", "LEVEL", "info", "debug, info, warn or error", forNodes | forAgent,
 			oneOf(func(c *config) *string { return &c.logLevel }, "debug", "info", "warn", "error"),
 		},
 		{
-			"log-format", "FORMAT", "auto", "json, text or auto, which is text for dev and json for serve", forNodes,
+			"log-format", "FORMAT", "auto", "json, text or auto, which is text for dev and run and json for serve", forNodes | forAgent,
 			oneOf(func(c *config) *string { return &c.logFormat }, "auto", "json", "text"),
+		},
+		{
+			"url", "URL", "http://127.0.0.1:8080", "how to reach the nodes, usually the balancer's URL", forAgent,
+			required(httpURL(func(c *config) *string { return &c.url })),
+		},
+		{
+			"type", "NAME", "", "the entity type to work for; it is registered, and its new entities are this runner's", forAgent,
+			required(text(func(c *config) *string { return &c.entityType })),
+		},
+		{
+			"runner", "ID", "", "what the runner is called; processes that share a name share the work (default: the type's name)", forAgent,
+			text(func(c *config) *string { return &c.runnerID }),
+		},
+		{
+			"concurrency", "N", "1", "how many entities to work on at once, each with a program of its own", forAgent,
+			number(func(c *config) *int64 { return &c.concurrency }, 1, 1000),
+		},
+		{
+			"grace", "DURATION", "10s", "how long a program that gets SIGTERM, because its claim is lost or the drain timeout passed, may go on before it is killed", forAgent,
+			duration(func(c *config) *time.Duration { return &c.grace }, 10*time.Millisecond, time.Hour),
 		},
 	}
 }

@@ -34,6 +34,11 @@ var samples = map[string]string{ //nolint:gosec // nobody's credentials
 	"runtime-metrics":       "true",
 	"log-level":             "warn",
 	"log-format":            "text",
+	"url":                   "https://wake.example",
+	"type":                  "demo",
+	"runner":                "r7",
+	"concurrency":           "7",
+	"grace":                 "7s",
 }
 
 func TestEverySettingIsAFlagAndAVariable(t *testing.T) {
@@ -45,7 +50,7 @@ func TestEverySettingIsAFlagAndAVariable(t *testing.T) {
 			t.Run(cmd.name+" "+s.name, func(t *testing.T) {
 				value, ok := samples[s.name]
 				require.True(t, ok, "no sample value")
-				base := map[string]string{"WAKELATCH_DATABASE_URL": "postgres://other/x"}
+				base := map[string]string{"WAKELATCH_DATABASE_URL": "postgres://other/x", "WAKELATCH_TYPE": "other"}
 
 				byDefault := parsed(t, cmd, nil, base)
 				byFlag := parsed(t, cmd, []string{"--" + s.name + "=" + value}, base)
@@ -151,6 +156,12 @@ func TestWrongCommandLines(t *testing.T) {
 		{"migrate --database-url postgres://h/d", "up or status"},
 		{"migrate --database-url postgres://h/d down", "up or status"},
 		{"help sevre", `there is no command "sevre"`},
+		{"run -- ./agent.sh", "--type or WAKELATCH_TYPE must be set"},
+		{"run --type demo", "wakelatch run --type demo -- ./agent.sh"},
+		{"run --type demo -- no-such-agent --help", `"no-such-agent"`},
+		{"run --type demo --concurrency 0 -- true", "--concurrency must be a whole number"},
+		{"run --type demo --url nowhere -- true", "--url must be an http"},
+		{"dev -- here", `"here" is no flag`},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			var stderr bytes.Buffer
@@ -162,7 +173,7 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestHelpIsNoFailure(t *testing.T) {
-	for _, args := range []string{"help", "--help", "-h", "help serve", "serve --help", "dev -h"} {
+	for _, args := range []string{"help", "--help", "-h", "help serve", "serve --help", "dev -h", "help run", "run --help -- true"} {
 		var stdout bytes.Buffer
 		require.Equal(t, exitOK, run(t.Context(), strings.Fields(args), process{stdout: &stdout, getenv: env(nil)}), args)
 		require.Contains(t, stdout.String(), "wakelatch")

@@ -108,6 +108,17 @@ func TestADeletedRunnerRegistersAgain(t *testing.T) {
 	r.handled(entity)
 }
 
+func receive[T any](t *testing.T, from <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-from:
+		return v
+	case <-time.After(patience):
+		t.Fatal("it never happens")
+		panic("unreachable")
+	}
+}
+
 // held is a handler that waits for the end of its context and says why it ended.
 func held(begun chan<- *client.Wake, ended chan<- error) client.Handler {
 	return func(ctx context.Context, w *client.Wake) error {
@@ -124,9 +135,9 @@ func TestALostClaimEndsTheHandlerWithoutADone(t *testing.T) {
 	begun, ended := make(chan *client.Wake, 1), make(chan error, 1)
 	r.run(held(begun, ended))
 	r.spawn("one", "hello")
-	w := <-begun
+	w := receive(t, begun)
 	require.NoError(t, r.Signal(t.Context(), entity, "SIGKILL"))
-	require.ErrorIs(t, <-ended, client.ErrClaimLost)
+	require.ErrorIs(t, receive(t, ended), client.ErrClaimLost)
 	require.ErrorIs(t, w.Append(t.Context(), text("late")), client.ErrClaimLost)
 	r.eventually(func() bool { return len(r.claims()) == 1 && r.claims()[0] == "released" }, "the claim goes on")
 	require.Zero(t, r.line.count(call.isDone))
@@ -154,7 +165,7 @@ func TestAZombiesAppendIsRefusedAndEndsIt(t *testing.T) {
 	r.spawn("one", "hello")
 	r.eventually(func() bool { s := r.claims(); return len(s) > 0 && s[0] == "expired" }, "the claim does not expire")
 	close(expired)
-	require.ErrorIs(t, <-refused, client.ErrClaimLost)
+	require.ErrorIs(t, receive(t, refused), client.ErrClaimLost)
 	r.handled(entity)
 	require.Equal(t, []string{"re: hello"}, r.texts(entity))
 	require.Equal(t, []string{"expired", "released"}, r.claims())
@@ -194,7 +205,7 @@ func TestAStopWaitsForTheHandlers(t *testing.T) {
 		}
 	})
 	r.spawn("one", "hello")
-	<-begun
+	receive(t, begun)
 	run.stop()
 	r.spawn("two", "too late")
 	close(goOn)
@@ -210,9 +221,9 @@ func TestAStopCutsShortWhatTakesTooLong(t *testing.T) {
 	begun, ended := make(chan *client.Wake, 1), make(chan error, 1)
 	run := r.run(held(begun, ended), func(o *client.RunnerOptions) { o.DrainTimeout = 50 * time.Millisecond })
 	r.spawn("one", "hello")
-	<-begun
+	receive(t, begun)
 	require.ErrorIs(t, run.stopped(), client.ErrCutShort)
-	require.ErrorIs(t, <-ended, client.ErrStopping)
+	require.ErrorIs(t, receive(t, ended), client.ErrStopping)
 	r.eventually(func() bool { return r.claims()[0] == "failed" }, "the work is not given back")
 	r.run(echo(t))
 	r.handled(entity)
