@@ -82,8 +82,10 @@ func dieInsideTheJob(c *cluster, changes ...change) *wake {
 func killedInsideTheJobWithTheSweep(t story) {
 	c := newCluster(t)
 	w := dieInsideTheJob(c)
+	w.expire() // which means nothing any more: the work is done
 	b := c.start()
 	row := w.released(b, "idle")
+	require.Equal(t, "done", *row.ReleaseCause)
 	require.Equal(t, "sweep", *row.ReleasedBy, "a node killed inside the job costs seconds, not the rescue")
 	c.consistent()
 }
