@@ -133,16 +133,21 @@ echo "$WAKELATCH_ENTITY $WAKELATCH_STREAM $WAKELATCH_EPOCH"
 echo
 echo '{"type":"text","value":"an object","headers":{"operation":"insert"}}'
 echo '{"not":"an object'
-curl -sf "$WAKELATCH_URL$WAKELATCH_STREAM" -H "electric-claim-token: $WAKELATCH_TOKEN" -H "content-type: application/json" -d '[{"type":"curl"}]'
+echo "$WAKELATCH_URL$WAKELATCH_STREAM $WAKELATCH_TOKEN" >"$DIR/token"
+while [ ! -e "$DIR/appended" ]; do sleep 0.05; done
 echo "thinking about $WAKELATCH_WAKE" >&2
 printf 'no end'`))
 	s.spawn("one", "hello")
+	stream, token, _ := strings.Cut(s.file("token"), " ")
+	status, body := request(t, http.MethodPost, stream, `[{"type":"own"}]`, "electric-claim-token", token, "Content-Type", "application/json")
+	require.Equal(t, http.StatusNoContent, status, "the program's token opens the stream: %s", body)
+	s.touch("appended")
 	s.claims("one", "released")
 	require.Equal(t, []string{"/demo/one /demo/one/main 1", "an object", `{"not":"an object`, "no end"}, s.texts())
 	require.Contains(t, s.file("message"), `"payload":"hello"`)
 	p.says(`entity_url=/demo/one .*line="thinking about w_`)
-	_, body := get(t, s.url+"/demo/one/main?offset=-1")
-	require.Contains(t, body, `"type":"curl"`, "the token opens the stream")
+	_, body = get(t, s.url+"/demo/one/main?offset=-1")
+	require.Contains(t, body, `"type":"own"`)
 	_, body = get(t, s.url+"/_electric/runners/demo")
 	require.Contains(t, body, `"liveness":"online"`)
 	p.signal(syscall.SIGTERM)

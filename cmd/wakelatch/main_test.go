@@ -130,10 +130,14 @@ func get(t *testing.T, url string) (int, string) {
 	return request(t, http.MethodGet, url, "")
 }
 
-func request(t *testing.T, method, url, body string) (int, string) {
+// request sends a request; headers are name, value pairs.
+func request(t *testing.T, method, url, body string, headers ...string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	require.NoError(t, err)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
 	resp, err := http.DefaultClient.Do(r)
 	require.NoError(t, err)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
