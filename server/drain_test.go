@@ -119,7 +119,10 @@ func TestAStopIsTheBootBackwards(t *testing.T) {
 	require.NoError(t, s.Stop(t.Context()))
 	var parts []string
 	for line := range strings.Lines(said.String()) {
-		var stopped struct{ Msg, Part string }
+		var stopped struct {
+			Msg  string `json:"msg"`
+			Part string `json:"part"`
+		}
 		require.NoError(t, json.Unmarshal([]byte(line), &stopped))
 		if stopped.Msg == "stopped" {
 			parts = append(parts, stopped.Part)

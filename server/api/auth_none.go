@@ -37,7 +37,7 @@ func NewNoAuth(listen string, public *url.URL) *NoAuth {
 
 // Admit refuses a foreign Host or Origin.
 func (n *NoAuth) Admit(r *http.Request) error {
-	if !n.own(r.Host) && !(n.anyNumber && isNumber(hostOf(r.Host))) {
+	if known := n.own(r.Host) || n.anyNumber && isNumber(hostOf(r.Host)); !known {
 		return &ForbiddenError{Code: "FOREIGN_HOST", Why: "this server does not go by the name in the request's Host header; " +
 			"use its listen address, or start it with a public URL of that name"}
 	}
