@@ -190,6 +190,12 @@ func TestARunnerKeepsWhatATypeSays(t *testing.T) {
 		VALUES ('default', 'demo', 'kept', '{"type":"object"}')`)
 	require.NoError(t, err)
 	r.run(echo(t))
+	// The type is there before the runner is, so that it is there says nothing: what the runner adds does.
+	r.eventually(func() bool {
+		var sent bool
+		err := r.pool.QueryRow(t.Context(), `SELECT default_dispatch_policy IS NOT NULL FROM wakelatch.entity_types`).Scan(&sent)
+		return err == nil && sent
+	}, "the runner never registers its type")
 	var description, schema string
 	require.NoError(t, r.pool.QueryRow(t.Context(), `SELECT description, creation_schema::text FROM wakelatch.entity_types`).Scan(&description, &schema))
 	require.Equal(t, "kept", description)
