@@ -35,7 +35,7 @@ func fetched(ctx context.Context, o Options, acc account, wanted int) (Binaries,
 	if err != nil {
 		return Binaries{}, err
 	}
-	defer lock.Close()
+	defer func() { _ = unlock(lock) }()
 	if b, ok := cached(ctx, cache, wanted); ok {
 		return b, nil
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // lockFile takes the lock at path, waiting while it is taken for as long as wait, told the pid of the holder, agrees.
-// The lock lasts until the last copy of the file, in this process or a child, is closed.
+// The lock lasts until unlock, or until the last copy of the file, in this process or a child, is closed.
 func lockFile(ctx context.Context, path string, wait func(pid int) error) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644) //nolint:gosec // others may read who holds it.
 	if err != nil {
@@ -22,9 +22,15 @@ func lockFile(ctx context.Context, path string, wait func(pid int) error) (*os.F
 		return nil, errors.Join(err, file.Close())
 	}
 	if err := errors.Join(file.Truncate(0), writePID(file)); err != nil {
-		return nil, errors.Join(fmt.Errorf("note the holder in lock %q: %w", path, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("note the holder in lock %q: %w", path, err), unlock(file))
 	}
 	return file, nil
+}
+
+// unlock ends the lock for every copy of the file. To close it is not enough: a process that is being forked just now
+// has a copy until it executes its program.
+func unlock(file *os.File) error {
+	return errors.Join(syscall.Flock(int(file.Fd()), syscall.LOCK_UN), file.Close())
 }
 
 func writePID(file *os.File) error {

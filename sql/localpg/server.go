@@ -128,7 +128,17 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.watchdog.end()
 	err := s.awaitEnd(ctx)
 	s.postmaster = nil
-	return errors.Join(err, s.log.Close(), s.watchdog.lock.Close())
+	return errors.Join(err, s.log.Close(), s.freeFolder())
+}
+
+// freeFolder ends the lock, which a server that could not be ended keeps through its watchdog.
+func (s *Server) freeFolder() error {
+	select {
+	case <-s.watchdog.ended:
+		return unlock(s.watchdog.lock)
+	default:
+		return s.watchdog.lock.Close()
+	}
 }
 
 func (s *Server) awaitEnd(ctx context.Context) error {
