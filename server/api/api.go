@@ -104,8 +104,11 @@ const (
 	open access = iota
 	// The request proves itself with a token of its claim, or its handler looks at the caller.
 	admitted
-	// The handler knows who calls; see caller.
-	identified
+	// The caller is known, and has this role or one that holds more; see caller.
+	asViewer
+	asClient
+	asRunner
+	asAdmin
 )
 
 // adapt makes an ordinary handler of a route.
@@ -194,7 +197,7 @@ func (a *API) identify(r *http.Request) (Identity, error) {
 
 type callerKey struct{}
 
-// caller is who sent the request of an identified route.
+// caller is who sent the request of a route that knows it.
 func caller(r *http.Request) Identity {
 	who, _ := r.Context().Value(callerKey{}).(Identity)
 	return who

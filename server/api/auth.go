@@ -13,12 +13,14 @@ type Role string
 
 // The roles.
 const (
-	// RoleClient spawns entities, sends to them and reads them.
+	// RoleViewer reads.
+	RoleViewer Role = "viewer"
+	// RoleClient spawns entities, sends to them, signals them, and does what a viewer does.
 	RoleClient Role = "client"
-	// RoleRunner registers runners and works on their wakes.
+	// RoleRunner registers runners and entity types, works on wakes, and does what a client does: agents spawn and send.
 	RoleRunner Role = "runner"
-	// RoleOperator may do everything.
-	RoleOperator Role = "operator"
+	// RoleAdmin may do everything.
+	RoleAdmin Role = "admin"
 )
 
 // Identity is who sent a request.
@@ -29,7 +31,22 @@ type Identity struct {
 }
 
 // Allows says whether the identity may do what needs the role.
-func (i Identity) Allows(need Role) bool { return i.Role == need || i.Role == RoleOperator }
+func (i Identity) Allows(need Role) bool { return rank(i.Role) >= rank(need) }
+
+// rank orders the roles: each may do what those below it may. What is no role may do nothing, and nobody has it.
+func rank(r Role) int {
+	switch r {
+	case RoleViewer:
+		return 1
+	case RoleClient:
+		return 2
+	case RoleRunner:
+		return 3
+	case RoleAdmin:
+		return 4
+	}
+	return 0
+}
 
 // Authenticator is the seam between the wire and whatever proves who calls.
 type Authenticator interface {

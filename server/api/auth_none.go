@@ -59,7 +59,7 @@ func (n *NoAuth) Identify(r *http.Request) (Identity, error) {
 			return Identity{}, err
 		}
 	}
-	return Identity{Tenant: DefaultTenant, Principal: who, Role: RoleOperator}, nil
+	return Identity{Tenant: DefaultTenant, Principal: who, Role: RoleAdmin}, nil
 }
 
 func (n *NoAuth) own(hostport string) bool {

@@ -78,7 +78,7 @@ func TestNoAuthBelievesThePrincipalHeader(t *testing.T) {
 	who, err := none.Identify(r)
 	require.NoError(t, err)
 	require.Equal(t, api.Identity{
-		Tenant: "default", Role: api.RoleOperator,
+		Tenant: "default", Role: api.RoleAdmin,
 		Principal: api.Principal{Kind: "system", ID: "dev-local"},
 	}, who)
 	require.True(t, who.Allows(api.RoleClient))

@@ -15,7 +15,7 @@
 // [Authenticator] is the seam. Everything but the health routes is admitted by
 // it first, for where the request comes from; then it says who calls. Callbacks
 // and appends to an entity's stream prove themselves with a token of their claim
-// instead, so they are admitted but not identified.
+// instead, so they are admitted and say who they are by that token.
 //
 // # What ends a request
 //

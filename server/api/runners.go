@@ -31,7 +31,7 @@ func (a *API) registerRunner(w http.ResponseWriter, r *http.Request) error {
 			return invalid("owner_principal", "must read kind:id or /principal/kind%3Aid")
 		}
 	}
-	if owner != who.Principal && !who.Allows(RoleOperator) {
+	if owner != who.Principal && !who.Allows(RoleAdmin) {
 		return errNotOwner
 	}
 	registered, err := a.options.Runners.Register(r.Context(), runner.RegisterRequest{
@@ -58,7 +58,7 @@ func (a *API) listRunners(w http.ResponseWriter, r *http.Request) error {
 		}
 		request.Owner = principal.URL()
 	}
-	if !who.Allows(RoleOperator) {
+	if !who.Allows(RoleAdmin) {
 		request.Owner = who.Principal.URL()
 	}
 	runners, more, err := a.options.Runners.List(r.Context(), request)
@@ -139,7 +139,7 @@ func (a *API) ownRunner(r *http.Request) (runner.Runner, error) {
 	if err != nil {
 		return runner.Runner{}, err
 	}
-	if found.OwnerPrincipal != who.Principal.URL() && !who.Allows(RoleOperator) {
+	if found.OwnerPrincipal != who.Principal.URL() && !who.Allows(RoleAdmin) {
 		return runner.Runner{}, errNotOwner
 	}
 	return found, nil

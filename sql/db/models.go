@@ -8,6 +8,18 @@ import (
 	"time"
 )
 
+type WakelatchAction struct {
+	TenantID  string
+	ID        string
+	Action    string
+	EntityURL *string
+	RunnerID  *string
+	Actor     string
+	Reason    *string
+	Details   []byte
+	At        time.Time
+}
+
 type WakelatchClaimEvent struct {
 	TenantID      string
 	ConsumerID    string
