@@ -111,6 +111,20 @@ const (
 	asAdmin
 )
 
+// role is the least that the caller of such a route must have.
+func (a access) role() Role {
+	switch a {
+	case asViewer:
+		return RoleViewer
+	case asClient:
+		return RoleClient
+	case asRunner:
+		return RoleRunner
+	case open, admitted, asAdmin:
+	}
+	return RoleAdmin
+}
+
 // adapt makes an ordinary handler of a route.
 func (a *API) adapt(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -177,11 +191,23 @@ func (a *API) admit(rt route, r *http.Request) (*http.Request, error) {
 	if rt.access == admitted {
 		return r, nil
 	}
-	who, err := a.identify(r)
+	who, err := a.allowed(r, rt.access.role())
 	if err != nil {
 		return r, err
 	}
 	return r.WithContext(context.WithValue(r.Context(), callerKey{}, who)), nil
+}
+
+// allowed says who calls, if they may do what needs the role.
+func (a *API) allowed(r *http.Request, need Role) (Identity, error) {
+	who, err := a.identify(r)
+	if err != nil {
+		return Identity{}, err
+	}
+	if !who.Allows(need) {
+		return Identity{}, wrongRole(who.Role, need)
+	}
+	return who, nil
 }
 
 // identify says who calls, and notes it on the request's log line.

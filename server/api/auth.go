@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -66,6 +67,10 @@ type ForbiddenError struct {
 
 // Error says why.
 func (e *ForbiddenError) Error() string { return e.Why }
+
+func wrongRole(has, need Role) error {
+	return &ForbiddenError{Code: "FORBIDDEN", Why: fmt.Sprintf("the caller's role is %s, and this needs %s or more; use a key of such a role", has, need)}
+}
 
 // UnauthorizedError is a request without a proof that it needs, or with one that does not hold.
 type UnauthorizedError struct{ Why string }

@@ -23,7 +23,7 @@ func (a *API) appendStream(w http.ResponseWriter, r *http.Request, path stream.P
 		}
 		req.Tenant, req.Holder = tenant, &holder
 	case stream.Plain:
-		key, err := a.streamKey(r, path)
+		key, err := a.streamKey(r, path, RoleClient)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func (a *API) readStream(w http.ResponseWriter, r *http.Request, path stream.Pat
 }
 
 func (a *API) readAny(w http.ResponseWriter, r *http.Request, path stream.Path) error {
-	key, err := a.streamKey(r, path)
+	key, err := a.streamKey(r, path, RoleViewer)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (a *API) createStream(w http.ResponseWriter, r *http.Request, path stream.P
 	if path.Kind() != stream.Plain {
 		return stream.ErrForbidden
 	}
-	key, err := a.streamKey(r, path)
+	key, err := a.streamKey(r, path, RoleClient)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func escapePath(path stream.Path) string {
 }
 
 func (a *API) headStream(w http.ResponseWriter, r *http.Request, path stream.Path) error {
-	key, err := a.streamKey(r, path)
+	key, err := a.streamKey(r, path, RoleViewer)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (a *API) deleteStream(w http.ResponseWriter, r *http.Request, path stream.P
 	if path.Kind() != stream.Plain {
 		return stream.ErrForbidden
 	}
-	key, err := a.streamKey(r, path)
+	key, err := a.streamKey(r, path, RoleClient)
 	if err != nil {
 		return err
 	}
@@ -148,10 +148,10 @@ func (a *API) deleteStream(w http.ResponseWriter, r *http.Request, path stream.P
 	return nil
 }
 
-// streamKey is the caller's stream at the path. A runner reads its entity's stream with the write token of its claim
-// where it has no key of its own: the token names the tenant.
-func (a *API) streamKey(r *http.Request, path stream.Path) (stream.Key, error) {
-	who, err := a.identify(r)
+// streamKey is the caller's stream at the path, for who has the role. A runner reads its entity's stream with the write
+// token of its claim where it has no key of its own: the token names the tenant.
+func (a *API) streamKey(r *http.Request, path stream.Path, need Role) (stream.Key, error) {
+	who, err := a.allowed(r, need)
 	if err == nil {
 		return stream.Key{Tenant: who.Tenant, Path: path}, nil
 	}

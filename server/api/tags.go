@@ -64,12 +64,9 @@ func (a *API) writeTag(w http.ResponseWriter, r *http.Request,
 // request carries, or without a token a caller who may act as a client.
 func (a *API) writer(r *http.Request, path string) (tenant string, holder *stream.Holder, err error) {
 	if claimSecret(r) == "" {
-		who, err := a.identify(r)
+		who, err := a.allowed(r, RoleClient)
 		if err != nil {
 			return "", nil, err
-		}
-		if !who.Allows(RoleClient) {
-			return "", nil, invalidWriteToken("none was sent, and the caller is no client")
 		}
 		return who.Tenant, nil, nil
 	}
