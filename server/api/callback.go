@@ -18,6 +18,8 @@ type callbackBody struct {
 	Epoch   *int64        `json:"epoch"`
 	WakeID  *string       `json:"wakeId"`
 	Done    bool          `json:"done"`
+	Release bool          `json:"release"`
+	Reason  string        `json:"reason"`
 	Outcome string        `json:"outcome"`
 	Acks    []callbackAck `json:"acks"`
 }
@@ -27,8 +29,8 @@ type callbackAck struct {
 	Offset string `json:"offset"`
 }
 
-// callback is the one address a claim's holder reports to, on any node. With done it finishes, else with
-// a wake id it confirms, else it is a heartbeat.
+// callback is the one address a claim's holder reports to, on any node. With release it hands the claim back,
+// with done it finishes, else with a wake id it confirms, else it is a heartbeat.
 func (a *API) callback(w http.ResponseWriter, r *http.Request) error {
 	held, err := a.holder(r)
 	if err != nil {
@@ -42,6 +44,8 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request) error {
 		return errEpochMismatch
 	}
 	switch {
+	case body.Release:
+		return a.handBack(w, r, held, body)
 	case body.Done:
 		return a.done(w, r, held, body)
 	case body.WakeID != nil:

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -127,19 +126,21 @@ type claimView struct {
 }
 
 func (a *API) getClaim(w http.ResponseWriter, r *http.Request) error {
-	epoch, err := strconv.ParseInt(r.PathValue("epoch"), 10, 64)
-	if err != nil || epoch <= 0 {
-		return invalid("epoch", "must be a whole number above zero")
-	}
-	c, err := a.options.Claims.Get(r.Context(), claim.Key{
-		Tenant: caller(r).Tenant, Consumer: r.PathValue("consumer"), Epoch: epoch,
-	})
+	key, err := claimKey(r)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, claimView{
+	c, err := a.options.Claims.Get(r.Context(), key)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, viewClaim(c))
+}
+
+func viewClaim(c claim.Claim) claimView {
+	return claimView{
 		ConsumerID: c.ConsumerID, Epoch: c.Epoch, EntityURL: c.EntityURL, StreamPath: "/" + c.StreamPath, RunnerID: c.RunnerID,
 		Status: c.Status, ClaimedAt: c.ClaimedAt, ConfirmedAt: c.ConfirmedAt, DoneAt: c.DoneAt, DoneOutcome: c.DoneOutcome,
 		ReleasedAt: c.ReleasedAt, ReleaseCause: c.ReleaseCause, ReleasedBy: c.ReleasedBy, EntityCleared: c.EntityCleared,
-	})
+	}
 }

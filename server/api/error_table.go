@@ -48,9 +48,8 @@ func table() []row {
 		is("claim.ErrNoPendingWork", claim.ErrNoPendingWork, http.StatusConflict, "NO_PENDING_WORK"),
 		is("claim.ErrAlreadyConfirmed", claim.ErrAlreadyConfirmed, http.StatusConflict, "ALREADY_CONFIRMED"),
 		is("claim.ErrUnknownClaim", claim.ErrUnknownClaim, http.StatusNotFound, codeNotFound),
-		as[*claim.LostError]("claim.LostError", http.StatusConflict, "CLAIM_LOST", tell(func(e *claim.LostError) map[string]any {
-			return map[string]any{"status": e.Status, "reason": cmp.Or(e.Cause, e.Status)}
-		})),
+		as[*claim.LostError]("claim.LostError", http.StatusConflict, "CLAIM_LOST", tell(lostDetails)),
+		is("claim.ErrForeignToken", claim.ErrForeignToken, http.StatusUnauthorized, "UNAUTHORIZED"),
 		is("claim.ErrClaimLost", claim.ErrClaimLost, http.StatusConflict, "CLAIM_LOST"),
 		// The claim handler answers these two itself, with 204 and 200.
 		is("claim.ErrNothingForYou", claim.ErrNothingForYou, http.StatusNotFound, codeNotFound),
@@ -106,4 +105,16 @@ func table() []row {
 		// stream.ErrUnavailable is this error too.
 		is("batch.ErrUnavailable", batch.ErrUnavailable, http.StatusServiceUnavailable, "UNAVAILABLE", say(away), again("1")),
 	}
+}
+
+// lostDetails say how a claim ended and, if the operation looked, what came after it.
+func lostDetails(e *claim.LostError) map[string]any {
+	details := map[string]any{"status": e.Status, "reason": cmp.Or(e.Cause, e.Status)}
+	if e.CurrentEpoch > 0 {
+		details["current_epoch"] = e.CurrentEpoch
+	}
+	if e.LeaseRemaining != nil {
+		details["lease_remaining_ms"] = e.LeaseRemaining.Milliseconds()
+	}
+	return details
 }

@@ -41,6 +41,8 @@ func (a *API) routes() []route {
 		{"POST", "/_electric/runners/{id}/claim", asRunner, a.claimWake},
 
 		{"GET", "/_electric/claims/{consumer}/{epoch}", asViewer, a.getClaim},
+		{"POST", "/_electric/claims/{consumer}/{epoch}/release", asAdmin, a.forceRelease},
+		{"POST", "/_electric/claims/verify", asViewer, a.verifyClaim},
 		{"POST", callbackPath + "/{consumer}", admitted, a.callback},
 
 		{"POST", "/_electric/entity-types", asRunner, a.registerType},
@@ -52,6 +54,7 @@ func (a *API) routes() []route {
 		{"GET", "/_electric/entities/{type}/{id}", asViewer, a.getEntity},
 		{"POST", "/_electric/entities/{type}/{id}/send", asClient, a.send},
 		{"POST", "/_electric/entities/{type}/{id}/signal", asClient, a.signal},
+		{"POST", "/_electric/entities/{type}/{id}/unpark", asAdmin, a.unpark},
 		{"POST", "/_electric/entities/{type}/{id}/tags/{key}", admitted, a.setTag},
 		{"DELETE", "/_electric/entities/{type}/{id}/tags/{key}", admitted, a.deleteTag},
 

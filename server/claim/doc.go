@@ -17,6 +17,11 @@
 // recorded, and no write of its epoch lands from then on; the release follows in a River job inserted by
 // the same transaction.
 //
+// Work that ends in a failure (expired, failed, or done without an acknowledgement) is tried again after a
+// backoff, and after so many failures in a row its entity is parked, with the reason, in the statement that ends
+// the last claim. A parked entity takes messages and gets no wake until somebody un-parks it: not by a message,
+// not by a signal.
+//
 // A lease that has ended takes nothing away by itself. A claim ends when a transaction seals its epoch:
 // until then its holder may confirm, append, heartbeat and finish.
 package claim

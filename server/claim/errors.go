@@ -3,6 +3,7 @@ package claim
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -27,6 +28,9 @@ type LostError struct {
 	Key    Key
 	Status string // released, expired or failed; done while its release is under way
 	Cause  string // the release cause, empty for done
+
+	CurrentEpoch   int64          // the entity's newest; 0 if the operation did not look
+	LeaseRemaining *time.Duration // of a claim that is done and whose release is under way; nil if it did not look, or none is left
 }
 
 func (e *LostError) Error() string {

@@ -43,6 +43,7 @@ type reading struct {
 	oldest     float64
 	releasing  int64
 	pending    int64
+	parked     int64
 	violations map[string]int64
 }
 
@@ -50,7 +51,8 @@ var (
 	descActive     = prometheus.NewDesc("wakelatch_claims_active", "Active claims in the database, by tenant; the same on every node.", []string{"tenant"}, nil)
 	descOldest     = prometheus.NewDesc("wakelatch_claims_oldest_active_age_seconds", "Age of the oldest active claim; 0 without one; the same on every node.", nil, nil)
 	descReleasing  = prometheus.NewDesc("wakelatch_claims_releasing", "Active claims whose done is recorded and whose release is under way; the same on every node.", nil, nil)
-	descPending    = prometheus.NewDesc("wakelatch_entities_pending_without_wake", "Entities with pending work, no claim and no wake out, those backing off included; the same on every node.", nil, nil)
+	descPending    = prometheus.NewDesc("wakelatch_entities_pending_without_wake", "Entities with pending work, no claim and no wake out, those backing off included and those parked not; the same on every node.", nil, nil)
+	descParked     = prometheus.NewDesc("wakelatch_entities_parked", "Entities with pending work that are parked until an operator un-parks them; the same on every node.", nil, nil)
 	descViolations = prometheus.NewDesc("wakelatch_invariant_violations", "Rows that break an invariant, as the consistency query finds them; the same on every node.", []string{"invariant"}, nil)
 )
 
@@ -94,9 +96,11 @@ func (g *Gauges) read(ctx context.Context) (*reading, error) {
 		r.oldest = max(r.oldest, c.OldestSeconds)
 		r.releasing += c.Releasing
 	}
-	if r.pending, err = g.queries.PendingWithoutWake(ctx, g.pool); err != nil {
+	waiting, err := g.queries.PendingWithoutWake(ctx, g.pool)
+	if err != nil {
 		return nil, fmt.Errorf("count pending entities: %w", err)
 	}
+	r.pending, r.parked = waiting.Entities, waiting.Parked
 	violations, err := Violations(ctx, g.pool)
 	if err != nil {
 		return nil, err
@@ -112,7 +116,7 @@ func (g *Gauges) read(ctx context.Context) (*reading, error) {
 
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descActive, descOldest, descReleasing, descPending, descViolations} {
+	for _, d := range []*prometheus.Desc{descActive, descOldest, descReleasing, descPending, descParked, descViolations} {
 		ch <- d
 	}
 }
@@ -132,6 +136,7 @@ func (g *Gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(descOldest, r.oldest)
 	gauge(descReleasing, float64(r.releasing))
 	gauge(descPending, float64(r.pending))
+	gauge(descParked, float64(r.parked))
 	for invariant, n := range r.violations {
 		gauge(descViolations, float64(n), invariant)
 	}

@@ -41,9 +41,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			[]string{"renewed"}, []string{"unknown"}, []string{"lost"}),
 		dones: counters("wakelatch_dones_total", "Dones answered, by outcome.", one,
 			[]string{DoneRecorded}, []string{DoneRepeated}, []string{DoneLate}, []string{"unknown"}),
-		releases: counters("wakelatch_releases_total", "Claims released after a done or by a signal, by outcome and releaser.", two,
+		releases: counters("wakelatch_releases_total", "Claims released for another cause than a lease that ended, by outcome and releaser.", two,
 			[]string{outcomeReleased, string(ByJob)}, []string{outcomeStale, string(ByJob)}, []string{outcomeRepeated, string(ByJob)},
-			[]string{outcomeReleased, string(BySweep)}, []string{outcomeReleased, string(BySignal)}),
+			[]string{outcomeReleased, string(BySweep)}, []string{outcomeReleased, string(BySignal)},
+			[]string{outcomeReleased, string(ByHolder)}, []string{outcomeReleased, string(ByAdmin)}),
 		expiries: counters("wakelatch_expiries_total", "Claims whose lease ended, by outcome and releaser.", two,
 			[]string{outcomeReleased, string(BySweep)}, []string{outcomeKept, string(BySweep)}),
 		doneToReleased: with.NewHistogram(prometheus.HistogramOpts{

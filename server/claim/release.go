@@ -21,9 +21,13 @@ const (
 	CauseDone    Cause = "done"
 	CauseExpired Cause = "expired"
 	CauseKilled  Cause = "killed"
+	// CauseHandedBack is a holder that gives its claim up: its work is to be done by another claim.
+	CauseHandedBack Cause = "handed_back"
+	// CauseForced is an operator who takes the claim from its holder.
+	CauseForced Cause = "forced"
 )
 
-// By is what released a claim: its job, or the sweep in the job's stead.
+// By is what released a claim: its job, the sweep in the job's stead, or a request.
 type By string
 
 // Releasers.
@@ -31,6 +35,8 @@ const (
 	ByJob    By = "job"
 	BySweep  By = "sweep"
 	BySignal By = "signal"
+	ByHolder By = "holder"
+	ByAdmin  By = "admin"
 )
 
 // Release is a set of claims to end for one cause.
@@ -94,7 +100,7 @@ func (s *Service) QueueRelease(p *pg.Pipeline, r Release) *Released {
 		return q.ReleaseClaims(ctx, conn, db.ReleaseClaimsParams{
 			Ords: pg.Ords(len(r.Claims)), TenantIDs: k.tenants, ConsumerIDs: k.consumers, Epochs: k.epochs, Causes: causes,
 			ReleasedBy: string(r.By), Actor: r.Actor, Reason: r.Reason, GraceMs: s.graceMs(),
-			BackoffMs: s.Backoff.Milliseconds(), BackoffMaxMs: s.BackoffMax.Milliseconds(),
+			BackoffMs: s.Backoff.Milliseconds(), BackoffMaxMs: s.BackoffMax.Milliseconds(), ParkAfter: s.parkAfter(),
 		})
 	})
 	done.armed = Arm(p, q, candidatesOf(r.Claims))
@@ -157,8 +163,12 @@ func (s *Service) Announce(ctx context.Context, done *Released) {
 		s.metrics.countRelease(done.release, row)
 		switch row.Outcome {
 		case outcomeReleased:
-			if row.Failure {
+			if row.BacksOff {
 				time.AfterFunc(s.Backoff, s.Nudge)
+			}
+			if row.ParkedReason != "" {
+				s.Logger.WarnContext(ctx, "entity is parked until an operator un-parks it",
+					"tenant_id", row.TenantID, "entity_url", row.EntityURL, "reason", row.ParkedReason)
 			}
 			s.View.Drop(row.TenantID, row.StreamPath, row.Epoch)
 			if row.Version > 0 {

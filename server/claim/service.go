@@ -38,6 +38,7 @@ type Options struct {
 	Overdue       time.Duration // how long after its done a claim is left to its job; 5 s
 	Backoff       time.Duration // the first wait after a failure, doubling; 500 ms
 	BackoffMax    time.Duration // 5 min
+	ParkAfter     int           // so many failures in a row park the entity; 0 is DefaultParkAfter, below 0 never
 	RideOut       time.Duration // how long a database that is away is not seen by callers; 10 s
 }
 
@@ -48,8 +49,15 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.Backoff, 500*time.Millisecond)
 	setDefault(&o.BackoffMax, 5*time.Minute)
 	setDefault(&o.RideOut, 10*time.Second)
+	if o.ParkAfter == 0 {
+		o.ParkAfter = DefaultParkAfter
+	}
 	return o
 }
+
+// DefaultParkAfter is reached, with the default backoff, after most of an hour of nothing but failures: an
+// outage of what agents depend on parks nobody, and a message that no agent can handle does not cost claims for ever.
+const DefaultParkAfter = 20
 
 func setDefault(d *time.Duration, value time.Duration) {
 	if *d == 0 {
@@ -110,6 +118,9 @@ func (s *Service) Nudge() {
 	default:
 	}
 }
+
+// parkAfter is ParkAfter as the statement takes it, 0 for never.
+func (s *Service) parkAfter() int32 { return int32(max(s.ParkAfter, 0)) } //nolint:gosec // a count of failures
 
 func (s *Service) graceMs() int64 { return graceGaps * s.SweepInterval.Milliseconds() }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -124,8 +125,9 @@ func (s *Service) sweepClaims(ctx context.Context, picked []args.Claim, r Releas
 	return ended > 0 && len(picked) == args.MaxClaims, nil
 }
 
-// sweepTogether releases those of the picked claims whose dispatch row nobody else holds. The statement
-// decides again under the locks whether a claim ends.
+// sweepTogether releases those of the picked claims whose dispatch row and whose own row nobody else holds: a
+// claim is held by an agent whose own transaction writes under it (docs/fencing.md), and the turn after that
+// transaction ends it. The statement decides again under the locks whether a claim ends.
 func (s *Service) sweepTogether(ctx context.Context, picked []args.Claim, r Release) (ended int, err error) {
 	if len(picked) == 0 {
 		return 0, nil
@@ -136,13 +138,14 @@ func (s *Service) sweepTogether(ctx context.Context, picked []args.Claim, r Rele
 		if err != nil {
 			return err
 		}
+		var of []args.Claim
 		for _, c := range picked {
 			if entityURL, _ := EntityURL(c.Stream); free[entityKey{c.Tenant, entityURL}] {
-				r.Claims = append(r.Claims, c)
+				of = append(of, c)
 			}
 		}
-		if len(r.Claims) == 0 {
-			return nil
+		if r.Claims, err = s.lockFreeClaims(ctx, tx, of); err != nil || len(r.Claims) == 0 {
+			return err
 		}
 		var p pg.Pipeline
 		done = s.QueueRelease(&p, r)
@@ -171,6 +174,22 @@ func (s *Service) lockFree(ctx context.Context, tx pgx.Tx, candidates []Candidat
 		free[entityKey{r.TenantID, r.EntityURL}] = true
 	}
 	return free, nil
+}
+
+// lockFreeClaims locks the claims that no other transaction holds and returns these.
+func (s *Service) lockFreeClaims(ctx context.Context, tx pgx.Tx, claims []args.Claim) ([]args.Claim, error) {
+	k := columnsOf(claims, keyOf)
+	rows, err := s.queries.LockClaimsSkipLocked(ctx, tx, db.LockClaimsSkipLockedParams{
+		TenantIDs: k.tenants, ConsumerIDs: k.consumers, Epochs: k.epochs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	held := make(map[Key]bool, len(rows))
+	for _, r := range rows {
+		held[Key{Tenant: r.TenantID, Consumer: r.ConsumerID, Epoch: r.Epoch}] = true
+	}
+	return slices.DeleteFunc(claims, func(c args.Claim) bool { return !held[keyOf(c)] }), nil
 }
 
 // emitDue arms what may be tried again and appends again the wakes that nobody claimed.

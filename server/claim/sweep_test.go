@@ -33,14 +33,13 @@ func TestRevivedLeaseKeepsItsToken(t *testing.T) {
 
 	holder, err := r.db.Pool.Begin(t.Context())
 	require.NoError(t, err)
-	_, err = holder.Exec(t.Context(), `SELECT 1 FROM wakelatch.consumer_claims FOR UPDATE`)
+	// What a heartbeat of another node does, in the middle of its transaction.
+	_, err = holder.Exec(t.Context(), `UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() + interval '30 seconds'`)
 	require.NoError(t, err)
 	swept := make(chan error, 1)
 	go func() { swept <- r.claims.SweepOnce(t.Context()) }()
 	r.blocked(1)
-	_, err = r.claims.Heartbeat(t.Context(), h.Key)
-	require.NoError(t, err)
-	require.NoError(t, holder.Rollback(t.Context()))
+	require.NoError(t, holder.Commit(t.Context()))
 	require.NoError(t, <-swept)
 
 	require.Equal(t, "active", r.status(h))

@@ -405,6 +405,48 @@ func (q *Queries) LockClaims(ctx context.Context, db DBTX, arg LockClaimsParams)
 	return err
 }
 
+const lockClaimsSkipLocked = `-- name: LockClaimsSkipLocked :many
+SELECT c.tenant_id, c.consumer_id, c.epoch
+FROM wakelatch.consumer_claims c
+JOIN (SELECT unnest($1::text[]) AS tenant_id, unnest($2::text[]) AS consumer_id,
+             unnest($3::bigint[]) AS epoch) k
+  ON c.tenant_id = k.tenant_id AND c.consumer_id = k.consumer_id AND c.epoch = k.epoch
+ORDER BY c.tenant_id, c.consumer_id, c.epoch
+FOR UPDATE OF c SKIP LOCKED
+`
+
+type LockClaimsSkipLockedParams struct {
+	TenantIDs   []string
+	ConsumerIDs []string
+	Epochs      []int64
+}
+
+type LockClaimsSkipLockedRow struct {
+	TenantID   string
+	ConsumerID string
+	Epoch      int64
+}
+
+func (q *Queries) LockClaimsSkipLocked(ctx context.Context, db DBTX, arg LockClaimsSkipLockedParams) ([]LockClaimsSkipLockedRow, error) {
+	rows, err := db.Query(ctx, lockClaimsSkipLocked, arg.TenantIDs, arg.ConsumerIDs, arg.Epochs)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockClaimsSkipLockedRow
+	for rows.Next() {
+		var i LockClaimsSkipLockedRow
+		if err := rows.Scan(&i.TenantID, &i.ConsumerID, &i.Epoch); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockLeases = `-- name: LockLeases :exec
 SELECT 1
 FROM wakelatch.claim_leases l
@@ -638,4 +680,63 @@ func (q *Queries) RenewLeases(ctx context.Context, db DBTX, arg RenewLeasesParam
 		return nil, err
 	}
 	return items, nil
+}
+
+const verifyClaim = `-- name: VerifyClaim :one
+SELECT c.consumer_id, c.epoch, c.entity_url, c.stream_path, c.runner_id, c.claimed_at,
+       (CASE WHEN c.status = 'active' AND c.done_at IS NOT NULL THEN 'done' ELSE c.status END)::text AS status,
+       COALESCE(c.release_cause, '')::text AS release_cause,
+       (c.status = 'active' AND c.done_at IS NULL
+        AND COALESCE(s.claim_consumer_id = c.consumer_id AND s.claim_epoch = c.epoch AND s.sealed_epoch < c.epoch, false))::boolean AS in_force,
+       COALESCE(d.generation, c.epoch)::bigint AS current_epoch,
+       l.expires_at AS lease_expires_at,
+       COALESCE((extract(epoch FROM l.expires_at - statement_timestamp()) * 1000)::bigint, 0)::bigint AS lease_remaining_ms
+FROM wakelatch.consumer_claims c
+LEFT JOIN wakelatch.claim_leases l
+  ON l.tenant_id = c.tenant_id AND l.consumer_id = c.consumer_id AND l.epoch = c.epoch
+LEFT JOIN wakelatch.streams s ON s.tenant_id = c.tenant_id AND s.path = c.stream_path
+LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
+WHERE c.tenant_id = $1 AND c.consumer_id = $2 AND c.epoch = $3
+`
+
+type VerifyClaimParams struct {
+	TenantID   string
+	ConsumerID string
+	Epoch      int64
+}
+
+type VerifyClaimRow struct {
+	ConsumerID       string
+	Epoch            int64
+	EntityURL        string
+	StreamPath       string
+	RunnerID         string
+	ClaimedAt        time.Time
+	Status           string
+	ReleaseCause     string
+	InForce          bool
+	CurrentEpoch     int64
+	LeaseExpiresAt   *time.Time
+	LeaseRemainingMs int64
+}
+
+// The claim as a write of its holder would be judged. in_force is false once it is done, sealed or ended.
+func (q *Queries) VerifyClaim(ctx context.Context, db DBTX, arg VerifyClaimParams) (VerifyClaimRow, error) {
+	row := db.QueryRow(ctx, verifyClaim, arg.TenantID, arg.ConsumerID, arg.Epoch)
+	var i VerifyClaimRow
+	err := row.Scan(
+		&i.ConsumerID,
+		&i.Epoch,
+		&i.EntityURL,
+		&i.StreamPath,
+		&i.RunnerID,
+		&i.ClaimedAt,
+		&i.Status,
+		&i.ReleaseCause,
+		&i.InForce,
+		&i.CurrentEpoch,
+		&i.LeaseExpiresAt,
+		&i.LeaseRemainingMs,
+	)
+	return i, err
 }

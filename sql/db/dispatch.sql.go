@@ -354,3 +354,94 @@ func (q *Queries) PickDue(ctx context.Context, db DBTX, maxRows int32) ([]PickDu
 	}
 	return items, nil
 }
+
+const unpark = `-- name: Unpark :many
+WITH state AS (
+    SELECT e.tenant_id, e.url, e.version, d.parked_reason
+    FROM wakelatch.entities e
+    JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+    WHERE e.tenant_id = $1 AND e.url = $2
+), dispatch AS (
+    UPDATE wakelatch.entity_dispatch_state d
+    SET parked_reason = NULL, failures = 0, next_attempt_at = NULL
+    FROM state w WHERE w.parked_reason IS NOT NULL AND d.tenant_id = w.tenant_id AND d.entity_url = w.url
+), entity AS (
+    UPDATE wakelatch.entities e
+    SET version = e.version + 1, updated_at = statement_timestamp()
+    FROM state w WHERE w.parked_reason IS NOT NULL AND e.tenant_id = w.tenant_id AND e.url = w.url
+    RETURNING e.version
+), action AS (
+    INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, actor, reason, details)
+    SELECT w.tenant_id, $3::text, 'unparked', w.url, $4::text, $5::text,
+           jsonb_build_object('parked_reason', w.parked_reason)
+    FROM state w WHERE w.parked_reason IS NOT NULL
+    ON CONFLICT (tenant_id, id) DO NOTHING
+)
+SELECT COALESCE((SELECT entity.version FROM entity), w.version)::bigint AS version FROM state w
+`
+
+type UnparkParams struct {
+	TenantID string
+	URL      string
+	ActionID string
+	Actor    string
+	Reason   string
+}
+
+// The dispatch row and the entity are locked. An entity that is not parked is left as it is. Arming follows.
+func (q *Queries) Unpark(ctx context.Context, db DBTX, arg UnparkParams) ([]int64, error) {
+	rows, err := db.Query(ctx, unpark,
+		arg.TenantID,
+		arg.URL,
+		arg.ActionID,
+		arg.Actor,
+		arg.Reason,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []int64
+	for rows.Next() {
+		var version int64
+		if err := rows.Scan(&version); err != nil {
+			return nil, err
+		}
+		items = append(items, version)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const wakeIsOut = `-- name: WakeIsOut :many
+SELECT (d.outstanding_wake_id IS NOT NULL)::boolean AS out
+FROM wakelatch.entity_dispatch_state d
+WHERE d.tenant_id = $1 AND d.entity_url = $2
+`
+
+type WakeIsOutParams struct {
+	TenantID  string
+	EntityURL string
+}
+
+func (q *Queries) WakeIsOut(ctx context.Context, db DBTX, arg WakeIsOutParams) ([]bool, error) {
+	rows, err := db.Query(ctx, wakeIsOut, arg.TenantID, arg.EntityURL)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []bool
+	for rows.Next() {
+		var out bool
+		if err := rows.Scan(&out); err != nil {
+			return nil, err
+		}
+		items = append(items, out)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

@@ -258,7 +258,8 @@ WITH input AS (
 ), state AS (
     SELECT i.ord, i.tenant_id, i.consumer_id, i.epoch, i.cause,
            c.entity_url, c.stream_path, c.runner_id, c.status, c.done_at, c.done_outcome, c.released_at,
-           d.generation, d.active_epoch, d.acked_seq, d.last_outside_seq, d.failures,
+           d.generation, d.active_epoch, d.acked_seq, d.last_outside_seq, d.failures, d.last_release_cause,
+           e.status AS entity_status,
            COALESCE(d.active_consumer_id = c.consumer_id AND d.active_epoch = c.epoch, false) AS points_here,
            GREATEST(d.acked_seq, COALESCE((
                SELECT m.end_offset FROM wakelatch.stream_messages m
@@ -269,6 +270,7 @@ WITH input AS (
                WHEN 'expired' THEN c.done_at IS NULL AND l.expires_at <= statement_timestamp() AND (
                    SELECT w.last_sweep_at > statement_timestamp() - ($6::bigint) * interval '1 millisecond'
                    FROM wakelatch.sweep_state w)
+               WHEN 'handed_back' THEN c.done_at IS NULL
                ELSE true END) AS ends
     FROM input i
     JOIN wakelatch.consumer_claims c
@@ -276,18 +278,34 @@ WITH input AS (
     LEFT JOIN wakelatch.claim_leases l
       ON l.tenant_id = c.tenant_id AND l.consumer_id = c.consumer_id AND l.epoch = c.epoch
     LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
-), ending AS (
-    SELECT state.ord, state.tenant_id, state.consumer_id, state.epoch, state.cause, state.entity_url, state.stream_path, state.runner_id, state.status, state.done_at, state.done_outcome, state.released_at, state.generation, state.active_epoch, state.acked_seq, state.last_outside_seq, state.failures, state.points_here, state.acked_after, state.ends,
+    LEFT JOIN wakelatch.entities e ON e.tenant_id = c.tenant_id AND e.url = c.entity_url
+), judged AS (
+    SELECT state.ord, state.tenant_id, state.consumer_id, state.epoch, state.cause, state.entity_url, state.stream_path, state.runner_id, state.status, state.done_at, state.done_outcome, state.released_at, state.generation, state.active_epoch, state.acked_seq, state.last_outside_seq, state.failures, state.last_release_cause, state.entity_status, state.points_here, state.acked_after, state.ends,
            (CASE WHEN state.cause = 'expired' THEN 'expired'
                  WHEN state.done_outcome = 'failed' THEN 'failed' ELSE 'released' END) AS ended_status,
            (state.last_outside_seq > state.acked_after) AS pending,
-           (state.cause = 'expired' OR (state.cause = 'done' AND state.last_outside_seq > state.acked_after
-               AND (state.acked_after = state.acked_seq OR state.done_outcome = 'failed'))) AS failure
+           (CASE WHEN state.cause = 'expired' THEN true
+                 WHEN state.done_at IS NOT NULL THEN state.last_outside_seq > state.acked_after
+                     AND (state.acked_after = state.acked_seq OR state.done_outcome = 'failed')
+                 ELSE state.cause = 'handed_back' AND state.last_release_cause IS NOT DISTINCT FROM 'handed_back' END) AS failure
     FROM state WHERE state.ends
+), ending AS (
+    SELECT j.ord, j.tenant_id, j.consumer_id, j.epoch, j.cause, j.entity_url, j.stream_path, j.runner_id, j.status, j.done_at, j.done_outcome, j.released_at, j.generation, j.active_epoch, j.acked_seq, j.last_outside_seq, j.failures, j.last_release_cause, j.entity_status, j.points_here, j.acked_after, j.ends, j.ended_status, j.pending, j.failure,
+           (CASE WHEN j.failure AND j.pending AND j.points_here AND j.entity_status IN ('running', 'paused')
+                   AND j.failures + 1 >= $7::integer AND $7::integer > 0 THEN
+               CASE j.failures WHEN 0 THEN 'a claim' ELSE (j.failures + 1)::text || ' claims in a row' END
+               || ' ended without progress; the last one: '
+               || CASE WHEN j.cause = 'expired' THEN 'expired'
+                       WHEN j.done_outcome = 'failed' THEN 'failed'
+                       WHEN j.done_outcome IS NOT NULL THEN 'done, but nothing acknowledged'
+                       ELSE 'handed back' END
+               || ' (consumer ' || j.consumer_id || ', epoch ' || j.epoch::text || ', runner ' || j.runner_id || ')'
+           END) AS parked_reason
+    FROM judged j
 ), claim AS (
     UPDATE wakelatch.consumer_claims c
     SET status = x.ended_status, released_at = statement_timestamp(), release_cause = x.cause,
-        released_by = $7::text, entity_cleared = x.points_here
+        released_by = $8::text, entity_cleared = x.points_here
     FROM ending x
     WHERE c.tenant_id = x.tenant_id AND c.consumer_id = x.consumer_id AND c.epoch = x.epoch AND c.status = 'active'
 ), lease AS (
@@ -297,20 +315,22 @@ WITH input AS (
     UPDATE wakelatch.entity_dispatch_state d
     SET active_consumer_id = NULL, active_runner_id = NULL, active_epoch = NULL, active_claimed_at = NULL,
         acked_seq = x.acked_after,
-        failures = CASE WHEN x.failure THEN d.failures + 1 ELSE 0 END,
-        next_attempt_at = CASE WHEN x.failure AND x.pending THEN statement_timestamp() + least(
-            ($8::bigint) * power(2, least(d.failures, 20)),
-            $9::bigint) * interval '1 millisecond' END,
+        failures = CASE WHEN x.failure THEN d.failures + 1 WHEN x.done_at IS NULL THEN d.failures ELSE 0 END,
+        parked_reason = COALESCE(x.parked_reason, d.parked_reason),
+        next_attempt_at = CASE WHEN x.failure AND x.pending AND x.parked_reason IS NULL THEN statement_timestamp() + least(
+            ($9::bigint) * power(2, least(d.failures, 20)),
+            $10::bigint) * interval '1 millisecond' END,
         last_consumer_id = x.consumer_id, last_epoch = x.epoch,
         last_released_at = statement_timestamp(), last_release_cause = x.cause
     FROM ending x
     WHERE x.points_here AND d.tenant_id = x.tenant_id AND d.entity_url = x.entity_url
 ), entity AS (
     UPDATE wakelatch.entities e
-    SET status = CASE e.status WHEN 'running' THEN 'idle' ELSE 'stopped' END,
+    SET status = CASE e.status WHEN 'running' THEN 'idle' WHEN 'stopping' THEN 'stopped' ELSE e.status END,
         version = e.version + 1, updated_at = statement_timestamp()
     FROM ending x
-    WHERE x.points_here AND e.tenant_id = x.tenant_id AND e.url = x.entity_url AND e.status IN ('running', 'stopping')
+    WHERE x.points_here AND e.tenant_id = x.tenant_id AND e.url = x.entity_url
+      AND (e.status IN ('running', 'stopping') OR x.parked_reason IS NOT NULL)
     RETURNING e.tenant_id, e.url, e.version
 ), stream AS (
     UPDATE wakelatch.streams s
@@ -323,10 +343,15 @@ WITH input AS (
         (tenant_id, consumer_id, epoch, transition, entity_url, runner_id, cause, entity_cleared, actor, reason)
     SELECT state.tenant_id, state.consumer_id, state.epoch,
            COALESCE(x.ended_status, 'done_late'), state.entity_url, state.runner_id, state.cause,
-           COALESCE(x.points_here, false), $10::text, NULLIF($11::text, '')
+           COALESCE(x.points_here, false), $11::text, NULLIF($12::text, '')
     FROM state LEFT JOIN ending x ON x.ord = state.ord
     WHERE state.ends OR (state.cause = 'done' AND state.done_at > state.released_at)
     ON CONFLICT (tenant_id, consumer_id, epoch, transition) DO NOTHING
+), action AS (
+    INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, actor, reason)
+    SELECT x.tenant_id, 'parked:' || x.consumer_id || ':' || x.epoch::text, 'parked', x.entity_url, 'system:parking', x.parked_reason
+    FROM ending x WHERE x.parked_reason IS NOT NULL
+    ON CONFLICT (tenant_id, id) DO NOTHING
 )
 SELECT state.ord, state.tenant_id::text AS tenant_id, state.consumer_id::text AS consumer_id,
        state.epoch::bigint AS epoch, state.entity_url, state.stream_path, state.runner_id,
@@ -335,7 +360,8 @@ SELECT state.ord, state.tenant_id::text AS tenant_id, state.consumer_id::text AS
              WHEN state.cause = 'done' AND state.done_at > state.released_at THEN 'stale'
              ELSE 'repeated' END)::text AS outcome,
        (state.ends AND state.points_here)::boolean AS entity_cleared,
-       COALESCE(ending.failure AND ending.pending, false)::boolean AS failure,
+       COALESCE(ending.failure AND ending.pending AND ending.parked_reason IS NULL, false)::boolean AS backs_off,
+       COALESCE(ending.parked_reason, '')::text AS parked_reason,
        COALESCE(state.generation, 0)::bigint AS current_epoch,
        COALESCE(entity.version, 0)::bigint AS version,
        COALESCE(extract(epoch FROM statement_timestamp() - state.done_at), 0)::double precision AS seconds_since_done
@@ -352,6 +378,7 @@ type ReleaseClaimsParams struct {
 	Epochs       []int64
 	Causes       []string
 	GraceMs      int64
+	ParkAfter    int32
 	ReleasedBy   string
 	BackoffMs    int64
 	BackoffMaxMs int64
@@ -369,7 +396,8 @@ type ReleaseClaimsRow struct {
 	RunnerID         string
 	Outcome          string
 	EntityCleared    bool
-	Failure          bool
+	BacksOff         bool
+	ParkedReason     string
 	CurrentEpoch     int64
 	Version          int64
 	SecondsSinceDone float64
@@ -377,7 +405,9 @@ type ReleaseClaimsRow struct {
 
 // Everything these claims hold is locked. An active claim ends; if the dispatch state still points at it,
 // the entity is cleared. Expiry counts only for a lease that has ended, is not done, and was swept within
-// grace_ms: nobody expires because every node was away.
+// grace_ms: nobody expires because every node was away. A done that is recorded is judged as a done, whatever
+// the cause; a hand-back is a failure only if the entity's last claim was handed back too, so that one costs
+// nothing and a row of them slows down. The park_after'th failure in a row parks the entity; 0 parks nothing.
 func (q *Queries) ReleaseClaims(ctx context.Context, db DBTX, arg ReleaseClaimsParams) ([]ReleaseClaimsRow, error) {
 	rows, err := db.Query(ctx, releaseClaims,
 		arg.Ords,
@@ -386,6 +416,7 @@ func (q *Queries) ReleaseClaims(ctx context.Context, db DBTX, arg ReleaseClaimsP
 		arg.Epochs,
 		arg.Causes,
 		arg.GraceMs,
+		arg.ParkAfter,
 		arg.ReleasedBy,
 		arg.BackoffMs,
 		arg.BackoffMaxMs,
@@ -409,7 +440,8 @@ func (q *Queries) ReleaseClaims(ctx context.Context, db DBTX, arg ReleaseClaimsP
 			&i.RunnerID,
 			&i.Outcome,
 			&i.EntityCleared,
-			&i.Failure,
+			&i.BacksOff,
+			&i.ParkedReason,
 			&i.CurrentEpoch,
 			&i.Version,
 			&i.SecondsSinceDone,

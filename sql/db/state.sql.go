@@ -55,18 +55,25 @@ func (q *Queries) ActiveClaimsByTenant(ctx context.Context, db DBTX) ([]ActiveCl
 }
 
 const pendingWithoutWake = `-- name: PendingWithoutWake :one
-SELECT count(*)::bigint AS entities
+SELECT count(*) FILTER (WHERE d.parked_reason IS NULL AND e.status IN ('idle', 'running') AND e.dispatch_runner_id IS NOT NULL)::bigint AS entities,
+       count(*) FILTER (WHERE d.parked_reason IS NOT NULL)::bigint AS parked
 FROM wakelatch.entity_dispatch_state d
 JOIN wakelatch.entities e ON e.tenant_id = d.tenant_id AND e.url = d.entity_url
 WHERE d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL AND d.outstanding_wake_id IS NULL
-  AND e.status IN ('idle', 'running') AND e.dispatch_runner_id IS NOT NULL
+  AND e.status IN ('idle', 'running', 'paused')
 `
 
-func (q *Queries) PendingWithoutWake(ctx context.Context, db DBTX) (int64, error) {
+type PendingWithoutWakeRow struct {
+	Entities int64
+	Parked   int64
+}
+
+// A parked entity has pending work, so the index of pending work finds it.
+func (q *Queries) PendingWithoutWake(ctx context.Context, db DBTX) (PendingWithoutWakeRow, error) {
 	row := db.QueryRow(ctx, pendingWithoutWake)
-	var entities int64
-	err := row.Scan(&entities)
-	return entities, err
+	var i PendingWithoutWakeRow
+	err := row.Scan(&i.Entities, &i.Parked)
+	return i, err
 }
 
 const violations = `-- name: Violations :many

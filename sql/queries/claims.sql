@@ -1,10 +1,11 @@
 -- name: ClaimWakes :many
 -- One item a claim asked for. The dispatch rows are locked. Of two items for one wake the first claims
--- and the second gets the same answer.
+-- and the second gets the same answer. An owner is who the runner must belong to; '' is anybody.
 WITH input AS (
     SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
            unnest(@runner_ids::text[]) AS runner_id,
+           unnest(@owners::text[]) AS owner,
            unnest(@entity_urls::text[]) AS entity_url,
            unnest(@generations::bigint[]) AS generation
 ), decided AS (
@@ -13,10 +14,12 @@ WITH input AS (
            d.active_consumer_id, d.active_epoch, c.start_seq, c.entity_status,
            e.type, e.status, e.version, e.tags, e.spawn_args, e.created_by,
            CASE
-               WHEN r.id IS NULL OR r.admin_status <> 'enabled' THEN 'no_runner'
+               WHEN r.id IS NULL THEN 'no_runner'
+               WHEN i.owner <> '' AND r.owner_principal <> i.owner THEN 'foreign_runner'
                WHEN d.entity_url IS NULL OR e.url IS NULL THEN 'no_entity'
                WHEN d.active_runner_id = i.runner_id AND d.active_epoch = i.generation
                    AND c.confirmed_at IS NULL AND c.done_at IS NULL THEN 'repeated'
+               WHEN r.admin_status <> 'enabled' THEN 'no_runner'
                WHEN d.active_consumer_id IS NOT NULL THEN 'already_claimed'
                WHEN d.outstanding_wake_id IS NULL OR d.generation <> i.generation
                    OR d.outstanding_runner_id <> i.runner_id THEN
@@ -96,6 +99,15 @@ JOIN (SELECT unnest(@tenant_ids::text[]) AS tenant_id, unnest(@consumer_ids::tex
   ON c.tenant_id = k.tenant_id AND c.consumer_id = k.consumer_id AND c.epoch = k.epoch
 ORDER BY c.tenant_id, c.consumer_id, c.epoch
 FOR UPDATE OF c;
+
+-- name: LockClaimsSkipLocked :many
+SELECT c.tenant_id, c.consumer_id, c.epoch
+FROM wakelatch.consumer_claims c
+JOIN (SELECT unnest(@tenant_ids::text[]) AS tenant_id, unnest(@consumer_ids::text[]) AS consumer_id,
+             unnest(@epochs::bigint[]) AS epoch) k
+  ON c.tenant_id = k.tenant_id AND c.consumer_id = k.consumer_id AND c.epoch = k.epoch
+ORDER BY c.tenant_id, c.consumer_id, c.epoch
+FOR UPDATE OF c SKIP LOCKED;
 
 -- name: LockLeases :exec
 SELECT 1
@@ -254,3 +266,20 @@ WHERE s.tenant_id = @tenant_id AND s.path = @path AND s.kind = 'main';
 
 -- name: DatabaseNow :one
 SELECT statement_timestamp()::timestamptz AS now;
+
+-- name: VerifyClaim :one
+-- The claim as a write of its holder would be judged. in_force is false once it is done, sealed or ended.
+SELECT c.consumer_id, c.epoch, c.entity_url, c.stream_path, c.runner_id, c.claimed_at,
+       (CASE WHEN c.status = 'active' AND c.done_at IS NOT NULL THEN 'done' ELSE c.status END)::text AS status,
+       COALESCE(c.release_cause, '')::text AS release_cause,
+       (c.status = 'active' AND c.done_at IS NULL
+        AND COALESCE(s.claim_consumer_id = c.consumer_id AND s.claim_epoch = c.epoch AND s.sealed_epoch < c.epoch, false))::boolean AS in_force,
+       COALESCE(d.generation, c.epoch)::bigint AS current_epoch,
+       l.expires_at AS lease_expires_at,
+       COALESCE((extract(epoch FROM l.expires_at - statement_timestamp()) * 1000)::bigint, 0)::bigint AS lease_remaining_ms
+FROM wakelatch.consumer_claims c
+LEFT JOIN wakelatch.claim_leases l
+  ON l.tenant_id = c.tenant_id AND l.consumer_id = c.consumer_id AND l.epoch = c.epoch
+LEFT JOIN wakelatch.streams s ON s.tenant_id = c.tenant_id AND s.path = c.stream_path
+LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
+WHERE c.tenant_id = @tenant_id AND c.consumer_id = @consumer_id AND c.epoch = @epoch;

@@ -34,6 +34,7 @@ ORDER BY s.tenant_id, s.path
 FOR UPDATE OF s;
 
 -- name: ArmEntities :many
+-- Work of a runner that is not enabled waits for it; see PickWaiting.
 WITH candidate AS (
     SELECT DISTINCT ON (c.tenant_id, c.entity_url) c.tenant_id, c.entity_url, c.wake_id
     FROM (SELECT unnest(@tenant_ids::text[]) AS tenant_id,
@@ -50,9 +51,10 @@ SET generation            = d.generation + 1,
     next_attempt_at       = statement_timestamp() + (@emit_again_ms::bigint) * interval '1 millisecond'
 FROM candidate c
 JOIN wakelatch.entities e ON e.tenant_id = c.tenant_id AND e.url = c.entity_url
+JOIN wakelatch.runners r ON r.tenant_id = e.tenant_id AND r.id = e.dispatch_runner_id
 WHERE d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
   AND e.status IN ('idle', 'running')
-  AND e.dispatch_runner_id IS NOT NULL
+  AND r.admin_status = 'enabled'
   AND d.last_outside_seq > d.acked_seq
   AND d.active_consumer_id IS NULL
   AND d.outstanding_wake_id IS NULL
@@ -114,19 +116,67 @@ LIMIT @max_rows::integer;
 
 -- name: EmitAgain :many
 -- The outstanding wakes among these entities whose time has come: one more emission each, the next
--- after twice the wait. Entities with nothing to do are not looked at again until something happens.
+-- after twice the wait. Entities with nothing to do are not looked at again until something happens, nor wakes of
+-- a runner that is not enabled until it is.
 WITH due AS (
-    SELECT d.tenant_id, d.entity_url, d.outstanding_wake_id
+    SELECT d.tenant_id, d.entity_url,
+           CASE WHEN EXISTS (SELECT 1 FROM wakelatch.runners r
+                             WHERE r.tenant_id = d.tenant_id AND r.id = d.outstanding_runner_id AND r.admin_status = 'enabled')
+                THEN d.outstanding_wake_id END AS wake_id
     FROM (SELECT unnest(@tenant_ids::text[]) AS tenant_id, unnest(@entity_urls::text[]) AS entity_url) c
     JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
     WHERE d.next_attempt_at <= statement_timestamp()
 )
 UPDATE wakelatch.entity_dispatch_state d
-SET outstanding_emissions = CASE WHEN d.outstanding_wake_id IS NULL THEN 0 ELSE d.outstanding_emissions + 1 END,
-    next_attempt_at = CASE WHEN d.outstanding_wake_id IS NULL THEN NULL
+SET outstanding_emissions = CASE WHEN d.outstanding_wake_id IS NULL THEN 0 WHEN due.wake_id IS NULL THEN d.outstanding_emissions
+        ELSE d.outstanding_emissions + 1 END,
+    next_attempt_at = CASE WHEN due.wake_id IS NULL THEN NULL
         ELSE statement_timestamp() + least(
             (@emit_again_ms::bigint) * power(2, least(d.outstanding_emissions, 20)),
             @emit_again_max_ms::bigint) * interval '1 millisecond' END
 FROM due
 WHERE d.tenant_id = due.tenant_id AND d.entity_url = due.entity_url
-RETURNING d.tenant_id, d.entity_url, d.outstanding_wake_id;
+RETURNING d.tenant_id, d.entity_url, due.wake_id;
+
+-- name: PickWaiting :many
+-- Pending work that nothing wakes, of runners that were registered or enabled since: it waited for its runner, or was
+-- armed by a transaction that had not seen it enabled. since is the database's clock.
+SELECT d.tenant_id, d.entity_url
+FROM wakelatch.runners r
+JOIN wakelatch.entities e ON e.tenant_id = r.tenant_id AND e.dispatch_runner_id = r.id
+JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+WHERE r.admin_status = 'enabled' AND r.updated_at > @since::timestamptz
+  AND e.status IN ('idle', 'running')
+  AND d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL AND d.outstanding_wake_id IS NULL
+  AND d.parked_reason IS NULL AND d.next_attempt_at IS NULL
+LIMIT @max_rows::integer;
+
+-- name: WakeIsOut :many
+SELECT (d.outstanding_wake_id IS NOT NULL)::boolean AS out
+FROM wakelatch.entity_dispatch_state d
+WHERE d.tenant_id = @tenant_id AND d.entity_url = @entity_url;
+
+-- name: Unpark :many
+-- The dispatch row and the entity are locked. An entity that is not parked is left as it is. Arming follows.
+WITH state AS (
+    SELECT e.tenant_id, e.url, e.version, d.parked_reason
+    FROM wakelatch.entities e
+    JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+    WHERE e.tenant_id = @tenant_id AND e.url = @url
+), dispatch AS (
+    UPDATE wakelatch.entity_dispatch_state d
+    SET parked_reason = NULL, failures = 0, next_attempt_at = NULL
+    FROM state w WHERE w.parked_reason IS NOT NULL AND d.tenant_id = w.tenant_id AND d.entity_url = w.url
+), entity AS (
+    UPDATE wakelatch.entities e
+    SET version = e.version + 1, updated_at = statement_timestamp()
+    FROM state w WHERE w.parked_reason IS NOT NULL AND e.tenant_id = w.tenant_id AND e.url = w.url
+    RETURNING e.version
+), action AS (
+    INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, actor, reason, details)
+    SELECT w.tenant_id, @action_id::text, 'unparked', w.url, @actor::text, @reason::text,
+           jsonb_build_object('parked_reason', w.parked_reason)
+    FROM state w WHERE w.parked_reason IS NOT NULL
+    ON CONFLICT (tenant_id, id) DO NOTHING
+)
+SELECT COALESCE((SELECT entity.version FROM entity), w.version)::bigint AS version FROM state w;

@@ -11,11 +11,13 @@ GROUP BY t.tenant_id
 ORDER BY claims DESC, t.tenant_id;
 
 -- name: PendingWithoutWake :one
-SELECT count(*)::bigint AS entities
+-- A parked entity has pending work, so the index of pending work finds it.
+SELECT count(*) FILTER (WHERE d.parked_reason IS NULL AND e.status IN ('idle', 'running') AND e.dispatch_runner_id IS NOT NULL)::bigint AS entities,
+       count(*) FILTER (WHERE d.parked_reason IS NOT NULL)::bigint AS parked
 FROM wakelatch.entity_dispatch_state d
 JOIN wakelatch.entities e ON e.tenant_id = d.tenant_id AND e.url = d.entity_url
 WHERE d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL AND d.outstanding_wake_id IS NULL
-  AND e.status IN ('idle', 'running') AND e.dispatch_runner_id IS NOT NULL;
+  AND e.status IN ('idle', 'running', 'paused');
 
 -- name: Violations :many
 -- The consistency query: a row for each broken rule, naming what breaks it. Each invariant is read in this
@@ -64,7 +66,9 @@ SELECT 'I8', d.tenant_id, d.entity_url,
 FROM wakelatch.entity_dispatch_state d
 JOIN wakelatch.entities e ON e.tenant_id = d.tenant_id AND e.url = d.entity_url
 WHERE d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL
-  AND e.status IN ('idle', 'running') AND e.dispatch_runner_id IS NOT NULL AND d.parked_reason IS NULL
+  AND e.status IN ('idle', 'running') AND d.parked_reason IS NULL
+  AND EXISTS (SELECT 1 FROM wakelatch.runners r WHERE r.tenant_id = e.tenant_id AND r.id = e.dispatch_runner_id
+              AND r.admin_status = 'enabled' AND r.updated_at < statement_timestamp() - (@overdue_ms::bigint) * interval '1 millisecond')
   AND (d.next_attempt_at IS NULL
        OR d.next_attempt_at < statement_timestamp() - (@overdue_ms::bigint) * interval '1 millisecond')
 LIMIT @max_rows::integer;
