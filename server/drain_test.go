@@ -24,7 +24,7 @@ func later(t *testing.T, s *server.Server, method, path, body string, headers ..
 	t.Helper()
 	out := make(chan answer, 1)
 	ctx := context.WithoutCancel(t.Context())
-	go func() { out <- ask(ctx, s, method, path, body, headers...) }()
+	go func() { out <- ask(ctx, t, s, method, path, body, headers...) }()
 	return out
 }
 
@@ -82,7 +82,7 @@ func TestADrainingNodeEndsLongPollsAndFinishesRequests(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Stop(context.Background()) }()
 	require.Eventually(t, func() bool {
-		got := ask(t.Context(), s, "GET", "/readyz", "")
+		got := ask(t.Context(), t, s, "GET", "/readyz", "")
 		return got.err == nil && got.status == http.StatusServiceUnavailable
 	}, patience, tick, "the balancer is told before anything ends")
 
@@ -104,7 +104,7 @@ func TestADrainingNodeEndsLongPollsAndFinishesRequests(t *testing.T) {
 	require.Equal(t, http.StatusOK, got.status, "%s", got.body)
 	require.NoError(t, <-stopped)
 	require.NoError(t, s.Err())
-	require.Error(t, ask(t.Context(), s, "GET", "/healthz", "").err)
+	require.Error(t, ask(t.Context(), t, s, "GET", "/healthz", "").err)
 }
 
 // Each part is stopped before those that it needs: the hints of the last requests are sent, and heard, before that ends.
@@ -160,7 +160,7 @@ func TestARequestIsFinishedWithoutItsCaller(t *testing.T) {
 	ctx, hangUp := context.WithCancel(t.Context())
 	gone := make(chan answer, 1)
 	go func() {
-		gone <- ask(ctx, s, "POST", "/_electric/entities/demo/one/send", `{"payload":"from a caller that hung up"}`)
+		gone <- ask(ctx, t, s, "POST", "/_electric/entities/demo/one/send", `{"payload":"from a caller that hung up"}`)
 	}()
 	blocked(t, d)
 	hangUp()
@@ -231,6 +231,6 @@ func TestADatabaseThatStaysAwayIs503(t *testing.T) {
 	require.Equal(t, "5", wake.header.Get("Retry-After"))
 	require.NoError(t, postgres.Resume(t.Context()))
 	require.Eventually(t, func() bool {
-		return ask(t.Context(), s, "POST", "/_electric/entities/demo/one/send", `{"payload":1}`).status == http.StatusOK
+		return ask(t.Context(), t, s, "POST", "/_electric/entities/demo/one/send", `{"payload":1}`).status == http.StatusOK
 	}, patience, tick)
 }

@@ -26,19 +26,21 @@ var layers = []struct {
 }{
 	{packages: []string{"cmd/wakelatch"}, may: []string{"server", "server/client", "sql/localpg", "sql/migrations", "sql/pg"}},
 	{packages: []string{"server"}, may: []string{
-		"server/api", "server/claim", "server/entity", "server/entitytype", "server/runner", "server/stream",
-		"server/token", "server/notify", "server/batch", "jobs", "sql/migrations", "sql/pg", "sql/db",
+		"server/api", "server/claim", "server/entity", "server/entitytype", "server/inspect", "server/runner", "server/stream",
+		"server/token", "server/notify", "server/batch", "server/retention", "jobs", "sql/migrations", "sql/pg", "sql/db",
 	}},
 	{packages: []string{"server/api"}, may: []string{
-		"server/claim", "server/entity", "server/entitytype", "server/runner", "server/stream", "server/token", "server/batch",
+		"server/claim", "server/entity", "server/entitytype", "server/inspect", "server/runner", "server/stream", "server/token", "server/batch",
 	}},
 	{packages: []string{"jobs"}, may: []string{"jobs/args", "sql/pg", "sql/db", "sql/migrations"}},
 	{packages: []string{"jobs/args"}},
-	{packages: []string{"server/claim", "server/entity", "server/entitytype", "server/runner", "server/stream"}, may: []string{
+	{packages: []string{"server/claim", "server/entity", "server/entitytype", "server/inspect", "server/runner", "server/stream"}, may: []string{
 		"jobs/args", "server/token", "server/notify", "server/batch", "sql/pg", "sql/db",
 	}},
+	{packages: []string{"server/retention"}, may: []string{"sql/pg", "sql/db"}},
 	{packages: []string{"server/token", "server/notify", "server/batch"}},
 	{packages: []string{"sql/pg", "sql/db", "sql/migrations", "sql/localpg"}},
+	{packages: []string{"server/openapitest"}},
 	{packages: []string{"sql/dbtest"}, may: []string{"sql/pg", "sql/migrations", "sql/localpg"}},
 	{packages: []string{"dashboards"}},
 	// What users import brings nothing of ours along.
@@ -74,6 +76,8 @@ func TestForeignPackagesStayWhereTheyBelong(t *testing.T) {
 				require.Equal(t, "server/api/routes.go", path)
 			case strings.HasPrefix(imported, "github.com/jackc/pgx/v5") && !isTest:
 				require.False(t, strings.HasPrefix(path, "server/api/"), "%s must know no driver", path)
+			case strings.HasPrefix(imported, "github.com/getkin/kin-openapi"):
+				require.Equal(t, "server/openapitest", filepath.Dir(path), "%s: kin-openapi stays out of the binary", path)
 			case strings.HasPrefix(imported, "github.com/stretchr/testify/assert"):
 				t.Errorf("%s imports assert; use require", path)
 			}

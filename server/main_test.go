@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakelatch/wakelatch/server"
+	"github.com/wakelatch/wakelatch/server/openapitest"
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
@@ -49,8 +50,8 @@ type answer struct {
 	err    error
 }
 
-// ask sends one request; headers are name, value pairs.
-func ask(ctx context.Context, s *server.Server, method, path, body string, headers ...string) answer {
+// ask sends one request and holds what comes of it against docs/openapi.yaml; headers are name, value pairs.
+func ask(ctx context.Context, t *testing.T, s *server.Server, method, path, body string, headers ...string) answer {
 	r, err := http.NewRequestWithContext(ctx, method, s.URL()+path, bytes.NewBufferString(body))
 	if err != nil {
 		return answer{err: err}
@@ -59,7 +60,7 @@ func ask(ctx context.Context, s *server.Server, method, path, body string, heade
 	for pair := range slices.Chunk(headers, 2) {
 		r.Header.Set(pair[0], pair[1])
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := (&http.Client{Transport: openapitest.Transport(t, http.DefaultTransport)}).Do(r)
 	if err != nil {
 		return answer{err: err}
 	}
@@ -71,7 +72,7 @@ func ask(ctx context.Context, s *server.Server, method, path, body string, heade
 // must is ask, answered with the status.
 func must(t *testing.T, s *server.Server, status int, method, path, body string, headers ...string) answer {
 	t.Helper()
-	got := ask(t.Context(), s, method, path, body, headers...)
+	got := ask(t.Context(), t, s, method, path, body, headers...)
 	require.NoError(t, got.err)
 	require.Equal(t, status, got.status, "%s %s: %s", method, path, got.body)
 	return got

@@ -127,7 +127,7 @@ func TestAPartThatEndsBringsTheNodeDown(t *testing.T) {
 	s.Fail(t.Context(), cause)
 	<-s.Done()
 	require.ErrorIs(t, s.Err(), cause)
-	require.Error(t, ask(t.Context(), s, "GET", "/healthz", "").err, "nobody answers any more")
+	require.Error(t, ask(t.Context(), t, s, "GET", "/healthz", "").err, "nobody answers any more")
 }
 
 func TestMetricsOfANodeAreWellNamed(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wakelatch/wakelatch/server/openapitest"
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
@@ -138,9 +139,8 @@ func request(t *testing.T, method, url, body string, headers ...string) (int, st
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := openapitest.Client(t).Do(r)
 	require.NoError(t, err)
-	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	defer func() { require.NoError(t, resp.Body.Close()) }()
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(t, err)

@@ -14,6 +14,18 @@ func ErrorNames() []string {
 	return names
 }
 
+// ErrorCodes are the codes of the error table's rows, and those that need no row. An error that knows its own code is
+// not asked.
+func ErrorCodes() []string {
+	codes := []string{"DRAINING", "UNAVAILABLE", "INTERNAL"}
+	for _, r := range table() {
+		if r.name != "api.ForbiddenError" {
+			codes = append(codes, r.code(nil))
+		}
+	}
+	return codes
+}
+
 // Answer is how a failure is answered.
 func (a *API) Answer(err error) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()

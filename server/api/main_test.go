@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakelatch/wakelatch/server/api"
+	"github.com/wakelatch/wakelatch/server/openapitest"
 	"github.com/wakelatch/wakelatch/server/token"
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
@@ -30,6 +31,8 @@ type site struct {
 	url      string
 	registry *prometheus.Registry
 	log      *lines
+	// http holds what it sends and what is answered against docs/openapi.yaml.
+	http *http.Client
 }
 
 func serve(t *testing.T, change ...func(*api.Options)) *site {
@@ -48,7 +51,7 @@ func serve(t *testing.T, change ...func(*api.Options)) *site {
 	server.Start()
 	t.Cleanup(server.Close)
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	return &site{t: t, url: server.URL, registry: registry, log: log}
+	return &site{t: t, url: server.URL, registry: registry, log: log, http: openapitest.Client(t)}
 }
 
 // options are those of an API without a domain behind it.
@@ -91,7 +94,7 @@ func (s *site) do(method, path, body string, headers ...string) reply {
 		}
 		r.Header.Add(pair[0], pair[1])
 	}
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := s.http.Do(r)
 	require.NoError(s.t, err)
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakelatch/wakelatch/server"
+	"github.com/wakelatch/wakelatch/server/openapitest"
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
@@ -33,7 +34,7 @@ func node(t *testing.T) *site {
 		require.NoError(t, s.Stop(ctx))
 	})
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
-	return &site{t: t, url: s.URL(), registry: s.Registry(), log: log}
+	return &site{t: t, url: s.URL(), registry: s.Registry(), log: log, http: openapitest.Client(t)}
 }
 
 // want sends a request that must be answered with the status, and returns the JSON of its answer.

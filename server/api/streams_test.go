@@ -380,7 +380,7 @@ func (s *streamSite) followLive() {
 	s.must(201, "PUT", "/v1/stream/live", "", "Content-Type", asJSON)
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url+"/v1/stream/live?offset=now&live=sse", nil)
 	require.NoError(s.t, err)
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := s.http.Do(r)
 	require.NoError(s.t, err)
 	defer func() { _ = answer.Body.Close() }()
 	lines := bufio.NewScanner(answer.Body)

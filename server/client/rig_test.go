@@ -20,6 +20,7 @@ import (
 	"github.com/wakelatch/wakelatch/server"
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/client"
+	"github.com/wakelatch/wakelatch/server/openapitest"
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
@@ -40,7 +41,7 @@ type rig struct {
 func newRig(t *testing.T, changes ...func(*server.Options)) *rig {
 	t.Helper()
 	database := dbtest.New(t)
-	r := &rig{t: t, pool: database.Pool, line: &line{transport: &http.Transport{MaxIdleConnsPerHost: 16}}}
+	r := &rig{t: t, pool: database.Pool, line: &line{transport: described(t)}}
 	for range 2 {
 		r.line.nodes = append(r.line.nodes, startNode(t, database.DSN, changes...))
 	}
@@ -101,7 +102,7 @@ var errLine = errors.New("the line is broken")
 // line carries requests to the nodes in turn, whatever address they were made for. It can be broken in front
 // of a request or behind it.
 type line struct {
-	transport *http.Transport
+	transport http.RoundTripper
 	nodes     []string
 	turn      atomic.Uint64
 
@@ -160,7 +161,17 @@ func (l *line) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-func (l *line) CloseIdleConnections() { l.transport.CloseIdleConnections() }
+func (l *line) CloseIdleConnections() {
+	if idle, ok := l.transport.(interface{ CloseIdleConnections() }); ok {
+		idle.CloseIdleConnections()
+	}
+}
+
+// described holds every exchange against docs/openapi.yaml.
+func described(tb testing.TB) http.RoundTripper {
+	tb.Helper()
+	return openapitest.Transport(tb, &http.Transport{MaxIdleConnsPerHost: 16})
+}
 
 // lose breaks the line with these; nil mends it.
 func (l *line) lose(before, behind func(call) bool) {

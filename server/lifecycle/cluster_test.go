@@ -13,6 +13,7 @@ import (
 
 	"github.com/wakelatch/wakelatch/server"
 	"github.com/wakelatch/wakelatch/server/claim"
+	"github.com/wakelatch/wakelatch/server/openapitest"
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
@@ -100,7 +101,7 @@ func newHTTPClient(tb testing.TB) *http.Client {
 	tb.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	tb.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 2 * patience}
+	return &http.Client{Transport: openapitest.Transport(tb, transport), Timeout: 2 * patience}
 }
 
 // output writes a node's log to the test's, and drops what comes after the test.
