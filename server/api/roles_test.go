@@ -12,7 +12,7 @@ import (
 // everybody takes every request for one of the same caller.
 type everybody struct{ api.Identity }
 
-func (e everybody) Admit(*http.Request) error                     { return nil }
+func (e everybody) Admit(*http.Request) error                    { return nil }
 func (e everybody) Identify(*http.Request) (api.Identity, error) { return e.Identity, nil }
 
 func TestARouteAsksForItsRole(t *testing.T) {

@@ -20,6 +20,21 @@ type WakelatchAction struct {
 	At        time.Time
 }
 
+type WakelatchApiKey struct {
+	ID            string
+	TenantID      string
+	SecretHash    []byte
+	Principal     string
+	Role          string
+	Label         string
+	CreatedAt     time.Time
+	CreatedBy     string
+	ExpiresAt     *time.Time
+	RevokedAt     *time.Time
+	RevokedBy     *string
+	RevokedReason *string
+}
+
 type WakelatchClaimEvent struct {
 	TenantID      string
 	ConsumerID    string
