@@ -1,0 +1,6 @@
+-- +goose Up
+-- A runner's history, and from it the list of its claims: what happens to a claim grows at the end of each runner's
+-- part and never changes, where an index of consumer_claims would be written again with every release.
+CREATE INDEX claim_events_by_runner ON wakelatch.claim_events (tenant_id, runner_id, at);
+-- Claims that ended badly are few, so that looking for them costs the others nothing.
+CREATE INDEX consumer_claims_troubled ON wakelatch.consumer_claims (tenant_id, claimed_at) WHERE status IN ('expired', 'failed');
