@@ -24,7 +24,8 @@ var layers = []struct {
 	packages []string
 	may      []string
 }{
-	{packages: []string{"cmd/wakelatch"}, may: []string{"server", "server/apikey", "server/client", "sql/localpg", "sql/migrations", "sql/pg"}},
+	{packages: []string{"cmd/wakelatch"}, may: []string{"cmd/wakelatch/demo", "server", "server/apikey", "server/client", "sql/localpg", "sql/migrations", "sql/pg"}},
+	{packages: []string{"cmd/wakelatch/demo"}, may: []string{"server/client", "sql/localpg", "sql/migrations", "sql/pg", "sql/db"}},
 	{packages: []string{"server"}, may: []string{
 		"server/api", "server/apikey", "server/claim", "server/entity", "server/entitytype", "server/inspect", "server/runner", "server/stream",
 		"server/token", "server/notify", "server/batch", "server/retention", "jobs", "sql/migrations", "sql/pg", "sql/db",

@@ -16,7 +16,9 @@ import (
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entity"
 	"github.com/wakelatch/wakelatch/server/entitytype"
+	"github.com/wakelatch/wakelatch/server/inspect"
 	"github.com/wakelatch/wakelatch/server/notify"
+	"github.com/wakelatch/wakelatch/server/retention"
 	"github.com/wakelatch/wakelatch/server/runner"
 	"github.com/wakelatch/wakelatch/server/stream"
 	"github.com/wakelatch/wakelatch/server/token"
@@ -37,6 +39,8 @@ type node struct {
 	runners    *runner.Service
 	types      *entitytype.Service
 	streams    *stream.Service
+	inspect    *inspect.Service
+	retention  *retention.Service
 	gauges     *claim.Gauges
 	jobsGauges *jobs.Gauges
 }
@@ -52,26 +56,34 @@ func (s *Server) newNode(ctx context.Context, pool, jobsPool *pgxpool.Pool) (*no
 		return nil, err
 	}
 	n := &node{options: o, keyring: keyring}
-	n.view = token.NewView(keyring, token.Options{Trust: o.Lease, Lookup: claim.Lookup(pool), Registerer: o.Registry})
+	n.view = token.NewView(keyring, token.Options{
+		Trust: o.Lease, Lookup: claim.Lookup(pool), Unfenced: o.Unfenced, Registerer: o.Registry,
+	})
 	n.publisher = notify.NewPublisher(notify.PublisherOptions{DB: pool, Log: o.Logger, Registerer: o.Registry})
 	n.hub = stream.NewHub(stream.HubOptions{Pool: pool, Publisher: n.publisher, Registerer: o.Registry})
-	if n.jobs, err = jobs.New(jobs.Options{NodeID: o.NodeID, Pool: jobsPool, Logger: o.Logger, Registerer: o.Registry}); err != nil {
+	if n.jobs, err = jobs.New(jobs.Options{NodeID: o.NodeID, Pool: jobsPool, Logger: o.Logger, Registerer: o.Registry, Keep: o.KeepJobs}); err != nil {
 		return nil, err
 	}
 	n.claims = claim.New(claim.Options{
 		Pool: pool, Jobs: n.jobs, View: n.view, Keyring: keyring, Announcer: n.hub, Logger: o.Logger, Registerer: o.Registry,
-		Lease: o.Lease, SweepInterval: o.SweepInterval, Backoff: o.Backoff, BackoffMax: o.BackoffMax, SweepDisabled: o.SweepDisabled, RideOut: o.RideOut,
+		Lease: o.Lease, SweepInterval: o.SweepInterval, Backoff: o.Backoff, BackoffMax: o.BackoffMax, ParkAfter: o.ParkAfter, SweepDisabled: o.SweepDisabled, RideOut: o.RideOut,
 	})
 	n.entities = entity.New(entity.Options{
 		Pool: pool, Claims: n.claims, Hub: n.hub, Logger: o.Logger, Registerer: o.Registry, LongPoll: o.LongPoll, RideOut: o.RideOut,
 	})
 	n.runners = runner.New(runner.Options{
-		Pool: pool, Log: o.Logger, Nudge: n.claims.Nudge, ClaimLease: o.Lease, SweepInterval: o.SweepInterval, RideOut: o.RideOut,
+		Pool: pool, Log: o.Logger, Claims: n.claims, Nudge: n.claims.Nudge, ClaimLease: o.Lease, SweepInterval: o.SweepInterval, RideOut: o.RideOut,
 	})
 	n.types = entitytype.New(pool, o.Logger)
 	n.streams = stream.New(stream.Options{
 		Pool: pool, Hub: n.hub, Registerer: o.Registry, Logger: o.Logger, LongPoll: o.LongPoll, RideOut: o.RideOut,
+		Unfenced: o.Unfenced,
 	})
+	n.retention = retention.New(retention.Options{
+		Pool: jobsPool, Logger: o.Logger, Registerer: o.Registry,
+		Claims: o.KeepClaims, History: o.KeepHistory, Wakes: o.KeepWakes, Interval: o.RetentionInterval,
+	})
+	n.inspect = inspect.New(inspect.Options{Pool: pool, SweepInterval: o.SweepInterval, RideOut: o.RideOut})
 	n.gauges = claim.NewGauges(jobsPool, o.GaugeInterval, o.Logger, o.Registry)
 	n.jobsGauges = jobs.NewGauges(jobsPool, o.GaugeInterval, o.Logger, o.Registry)
 	if o.RuntimeMetrics {
@@ -96,6 +108,7 @@ func (n *node) loops() map[string]loop {
 		"streams":        n.streams.Run,
 		"reconcile":      n.reconcile,
 		"distrust":       n.distrust,
+		"retention":      n.retention.Run,
 		"gauges":         n.gauges.Run,
 		"gauges of jobs": n.jobsGauges.Run,
 	}
@@ -106,6 +119,7 @@ func (n *node) handler(s *Server, listen string, public *url.URL) *api.API {
 	return api.New(api.Options{
 		Auth: api.NewNoAuth(listen, public), PublicURL: public,
 		Claims: n.claims, Entities: n.entities, Runners: n.runners, Types: n.types, Streams: n.streams,
+		Inspect: n.inspect,
 		View: n.view, Keyring: n.keyring,
 		Ready: s.ready.Load, IsUnavailable: func(err error) bool { return pg.IsUnavailable(err) || pg.IsContention(err) },
 		RideOut: func(ctx context.Context, work func(context.Context) error) error {

@@ -12,6 +12,7 @@ import (
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entity"
 	"github.com/wakelatch/wakelatch/server/entitytype"
+	"github.com/wakelatch/wakelatch/server/inspect"
 	"github.com/wakelatch/wakelatch/server/runner"
 	"github.com/wakelatch/wakelatch/server/stream"
 	"github.com/wakelatch/wakelatch/server/token"
@@ -35,6 +36,7 @@ type Options struct {
 	Runners  *runner.Service
 	Types    *entitytype.Service
 	Streams  *stream.Service
+	Inspect  *inspect.Service
 	// View says whether a write token is its stream's current one. Required.
 	View *token.View
 	// Keyring proves the tokens of callbacks. Required.

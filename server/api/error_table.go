@@ -10,6 +10,7 @@ import (
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entity"
 	"github.com/wakelatch/wakelatch/server/entitytype"
+	"github.com/wakelatch/wakelatch/server/inspect"
 	"github.com/wakelatch/wakelatch/server/runner"
 	"github.com/wakelatch/wakelatch/server/stream"
 	"github.com/wakelatch/wakelatch/server/token"
@@ -44,6 +45,7 @@ func table() []row {
 		as[*http.MaxBytesError]("http.MaxBytesError", http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE",
 			say("the body is larger than this server takes")),
 
+		is("claim.ErrForeignRunner", claim.ErrForeignRunner, http.StatusForbidden, "FORBIDDEN"),
 		is("claim.ErrAlreadyClaimed", claim.ErrAlreadyClaimed, http.StatusConflict, "ALREADY_CLAIMED"),
 		is("claim.ErrNoPendingWork", claim.ErrNoPendingWork, http.StatusConflict, "NO_PENDING_WORK"),
 		is("claim.ErrAlreadyConfirmed", claim.ErrAlreadyConfirmed, http.StatusConflict, "ALREADY_CONFIRMED"),
@@ -73,6 +75,9 @@ func table() []row {
 
 		is("entitytype.ErrNotFound", entitytype.ErrNotFound, http.StatusNotFound, codeNotFound),
 		as[*entitytype.InvalidError]("entitytype.InvalidError", http.StatusBadRequest, codeInvalid, field(func(e *entitytype.InvalidError) string { return e.Field })),
+
+		is("inspect.ErrNotFound", inspect.ErrNotFound, http.StatusNotFound, codeNotFound),
+		as[*inspect.InvalidError]("inspect.InvalidError", http.StatusBadRequest, codeInvalid, field(func(e *inspect.InvalidError) string { return e.Field })),
 
 		is("runner.ErrNotFound", runner.ErrNotFound, http.StatusNotFound, codeNotFound),
 		is("runner.ErrDisabled", runner.ErrDisabled, http.StatusConflict, "RUNNER_DISABLED"),
