@@ -35,6 +35,7 @@ func Metrics() []Metric {
 		global("wakelatch_claims_oldest_active_age_seconds"),
 		global("wakelatch_claims_releasing"),
 		global("wakelatch_entities_pending_without_wake"),
+		global("wakelatch_entities_parked"),
 		global("wakelatch_invariant_violations", "invariant"),
 		counter("wakelatch_claims_total", "outcome"),
 		counter("wakelatch_confirms_total", "outcome"),

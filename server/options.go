@@ -40,6 +40,8 @@ type Options struct {
 	// Backoff is the wait before work is tried again after a claim that expired, failed or acknowledged
 	// nothing; it doubles with each in a row, up to BackoffMax; 500 ms and 5 min.
 	Backoff, BackoffMax time.Duration
+	// ParkAfter is how many failures in a row park an entity; 0 means 20, below 0 never.
+	ParkAfter int
 	// ReconcileInterval bounds what a lost notification can cost; 2 s.
 	ReconcileInterval time.Duration
 	// GaugeInterval is the time between two readings of the gauges that come from the database; 5 s.

@@ -16,6 +16,7 @@ func nodeOptions(p process, c config) server.Options {
 		DatabaseURL: c.databaseURL, ListenDatabaseURL: c.listenDatabaseURL, Listen: c.listen, PublicURL: c.publicURL,
 		NodeID: c.nodeID, TokenKeys: c.tokenKeys, PoolSize: int32(c.poolSize), //nolint:gosec // the setting is at most 1000
 		Lease: c.lease, SweepInterval: c.sweep, ReconcileInterval: c.reconcile, RideOut: c.rideOut,
+		Backoff: c.backoff, BackoffMax: c.backoffMax, ParkAfter: parkAfter(c.parkAfter),
 		DrainDelay: c.drainDelay, LongPoll: c.longPoll, MaxBody: c.maxBody,
 		Logger: logger(p.stderr, c), RuntimeMetrics: c.runtimeMetrics,
 	}
@@ -69,4 +70,12 @@ func hint(err error) error {
 		return fmt.Errorf("%w (flag --listen)", err)
 	}
 	return err
+}
+
+// parkAfter is the setting as a node takes it: below zero is never, zero is the default.
+func parkAfter(n int64) int {
+	if n == 0 {
+		return -1
+	}
+	return int(n)
 }

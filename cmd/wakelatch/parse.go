@@ -102,6 +102,9 @@ func relations(cmd command, c config) []error {
 	if c.sweep > 0 && c.lease > 0 && c.sweep > c.lease {
 		wrong = append(wrong, errors.New("--sweep-interval must not be longer than --lease, or ended leases are found too late"))
 	}
+	if c.backoff > 0 && c.backoffMax > 0 && c.backoff > c.backoffMax {
+		wrong = append(wrong, errors.New("--backoff must not be longer than --backoff-max"))
+	}
 	if c.listen != "" && !c.insecureRemote && !loopback(c.listen) {
 		wrong = append(wrong, errors.New("--listen is reached by other machines, and without authentication every one of them may do everything; "+
 			"listen on 127.0.0.1, or say --insecure-allow-remote if the network is closed"))

@@ -20,6 +20,9 @@ type config struct {
 	poolSize          int64
 	lease             time.Duration
 	sweep             time.Duration
+	backoff           time.Duration
+	backoffMax        time.Duration
+	parkAfter         int64
 	reconcile         time.Duration
 	rideOut           time.Duration
 	drainDelay        time.Duration
@@ -115,6 +118,18 @@ func settings() []setting {
 		{
 			"sweep-interval", "DURATION", "1s", "how often to look for ended leases and wakes that nobody claimed", forNodes,
 			duration(func(c *config) *time.Duration { return &c.sweep }, 10*time.Millisecond, time.Hour),
+		},
+		{
+			"backoff", "DURATION", "500ms", "the wait before work is tried again after a claim that expired, failed or acknowledged nothing; it doubles with each in a row", forNodes,
+			duration(func(c *config) *time.Duration { return &c.backoff }, time.Millisecond, time.Hour),
+		},
+		{
+			"backoff-max", "DURATION", "5m", "the longest of these waits", forNodes,
+			duration(func(c *config) *time.Duration { return &c.backoffMax }, time.Millisecond, 24*time.Hour),
+		},
+		{
+			"park-after", "N", "20", "how many such claims in a row park an entity until somebody un-parks it; 0 parks none", forNodes,
+			number(func(c *config) *int64 { return &c.parkAfter }, 0, 1_000_000),
 		},
 		{
 			"reconcile-interval", "DURATION", "2s", "how often to make up for notifications that were lost", forNodes,
