@@ -58,6 +58,10 @@ func Metrics() []Metric {
 		gauge("wakelatch_long_polls"),
 		counter("wakelatch_reconcile_found_total", "kind"),
 
+		counter("wakelatch_retention_removed_total", "table"),
+		counter("wakelatch_retention_failures_total"),
+		gauge("wakelatch_retention_finished_timestamp_seconds"),
+
 		gauge("wakelatch_listener_connected"),
 		counter("wakelatch_listener_resyncs_total"),
 		counter("wakelatch_listener_reconnects_total"),

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,9 +27,9 @@ const (
 	// most when jobs come fast; pollInterval covers a lost insert notification.
 	fetchCooldown = 2 * time.Millisecond
 	pollInterval  = 100 * time.Millisecond
-	// How long finished jobs stay to be looked at.
-	completedRetention = 10 * time.Minute
-	releaseWorkers     = 4
+	// How long finished jobs stay to be looked at, unless the options say otherwise.
+	defaultKeep    = 10 * time.Minute
+	releaseWorkers = 4
 	// A release is never given up; the sweep would do it in the end.
 	maxAttempts = 1000
 )
@@ -45,6 +46,8 @@ type Options struct {
 	Pool       *pgxpool.Pool
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// Keep is how long finished jobs are kept; 10 min. River's leader removes them, in batches.
+	Keep time.Duration
 }
 
 // Client inserts jobs and, once started, works them.
@@ -72,7 +75,7 @@ func New(o Options) (*Client, error) {
 		FetchPollInterval:           pollInterval,
 		JobTimeout:                  jobTimeout,
 		RescueStuckJobsAfter:        rescueAfter,
-		CompletedJobRetentionPeriod: completedRetention,
+		CompletedJobRetentionPeriod: cmp.Or(o.Keep, defaultKeep),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("configure river: %w", err)

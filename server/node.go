@@ -120,7 +120,7 @@ func (n *node) handler(s *Server, listen string, public *url.URL) *api.API {
 		Auth: api.NewNoAuth(listen, public), PublicURL: public,
 		Claims: n.claims, Entities: n.entities, Runners: n.runners, Types: n.types, Streams: n.streams,
 		Inspect: n.inspect,
-		View: n.view, Keyring: n.keyring,
+		View:    n.view, Keyring: n.keyring,
 		Ready: s.ready.Load, IsUnavailable: func(err error) bool { return pg.IsUnavailable(err) || pg.IsContention(err) },
 		RideOut: func(ctx context.Context, work func(context.Context) error) error {
 			return pg.RideOut(ctx, o.RideOut, work)

@@ -46,6 +46,13 @@ type Options struct {
 	ReconcileInterval time.Duration
 	// GaugeInterval is the time between two readings of the gauges that come from the database; 5 s.
 	GaugeInterval time.Duration
+	// KeepClaims, KeepHistory and KeepWakes are how long ended claims with their events, actions, and wake events that
+	// their runner has read are kept at least; none of them is removed when it is 0.
+	KeepClaims, KeepHistory, KeepWakes time.Duration
+	// RetentionInterval is the time between two turns that remove what is past its age; 1 min.
+	RetentionInterval time.Duration
+	// KeepJobs is how long finished jobs are kept; 10 min.
+	KeepJobs time.Duration
 	// RideOut is how long requests wait for a database that is away; 10 s.
 	RideOut time.Duration
 	// DrainDelay is how long a stopping node goes on serving after it said that it is not ready; none.
@@ -111,6 +118,7 @@ func (o Options) validate() error {
 	}
 	for _, d := range []time.Duration{
 		o.Lease, o.SweepInterval, o.ReconcileInterval, o.GaugeInterval, o.RideOut, o.DrainDelay, o.LongPoll,
+		o.KeepClaims, o.KeepHistory, o.KeepWakes, o.RetentionInterval, o.KeepJobs,
 	} {
 		if d < 0 {
 			wrong = append(wrong, fmt.Errorf("duration %s is negative", d))

@@ -17,6 +17,7 @@ func nodeOptions(p process, c config) server.Options {
 		NodeID: c.nodeID, TokenKeys: c.tokenKeys, PoolSize: int32(c.poolSize), //nolint:gosec // the setting is at most 1000
 		Lease: c.lease, SweepInterval: c.sweep, ReconcileInterval: c.reconcile, RideOut: c.rideOut,
 		Backoff: c.backoff, BackoffMax: c.backoffMax, ParkAfter: parkAfter(c.parkAfter),
+		KeepClaims: c.keepClaims, KeepHistory: c.keepHistory, KeepWakes: c.keepWakes, KeepJobs: c.keepJobs, RetentionInterval: c.retention,
 		DrainDelay: c.drainDelay, LongPoll: c.longPoll, MaxBody: c.maxBody,
 		Logger: logger(p.stderr, c), RuntimeMetrics: c.runtimeMetrics,
 	}

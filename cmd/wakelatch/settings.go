@@ -24,6 +24,11 @@ type config struct {
 	backoffMax        time.Duration
 	parkAfter         int64
 	reconcile         time.Duration
+	keepClaims        time.Duration
+	keepHistory       time.Duration
+	keepWakes         time.Duration
+	keepJobs          time.Duration
+	retention         time.Duration
 	rideOut           time.Duration
 	drainDelay        time.Duration
 	drainTimeout      time.Duration
@@ -38,6 +43,9 @@ type config struct {
 	concurrency       int64
 	grace             time.Duration
 }
+
+// maxKeep bounds the settings that say how long something is kept.
+const maxKeep = 10 * 365 * 24 * time.Hour
 
 // commandSet is the commands that take a setting.
 type commandSet int
@@ -134,6 +142,26 @@ func settings() []setting {
 		{
 			"reconcile-interval", "DURATION", "2s", "how often to make up for notifications that were lost", forNodes,
 			duration(func(c *config) *time.Duration { return &c.reconcile }, 10*time.Millisecond, time.Hour),
+		},
+		{
+			"keep-claims", "DURATION", "168h", "how long ended claims and their history can be read; 0 keeps them for ever", forNodes,
+			duration(func(c *config) *time.Duration { return &c.keepClaims }, 0, maxKeep),
+		},
+		{
+			"keep-history", "DURATION", "720h", "how long what was done to entities and runners can be read; 0 keeps it for ever", forNodes,
+			duration(func(c *config) *time.Duration { return &c.keepHistory }, 0, maxKeep),
+		},
+		{
+			"keep-wakes", "DURATION", "1h", "how long wake events that their runner has read are kept; 0 keeps them for ever", forNodes,
+			duration(func(c *config) *time.Duration { return &c.keepWakes }, 0, maxKeep),
+		},
+		{
+			"keep-jobs", "DURATION", "10m", "how long finished jobs are kept", forNodes,
+			duration(func(c *config) *time.Duration { return &c.keepJobs }, time.Second, maxKeep),
+		},
+		{
+			"retention-interval", "DURATION", "1m", "how often to remove what is past its age", forNodes,
+			duration(func(c *config) *time.Duration { return &c.retention }, 100*time.Millisecond, 24*time.Hour),
 		},
 		{
 			"ride-out", "DURATION", "10s", "how long a request waits for a database that is away before it is answered with 503", forNodes,

@@ -42,6 +42,9 @@ func lifecycles() map[string]func(story) {
 		"zombie-append-with-the-view-forced-to-say-yes": zombieAppendWithTheViewForcedToSayYes,
 		"every-notify-dropped":                          everyNotifyDropped,
 		"every-spelling-of-the-main-stream-is-fenced":   everySpellingOfTheMainStream,
+
+		"what-is-past-its-age-is-removed":          whatIsPastItsAgeIsRemoved,
+		"a-wake-stream-reads-from-its-first-event": aWakeStreamReadsFromItsFirstEvent,
 	}
 }
 
