@@ -34,6 +34,8 @@ type Entity struct {
 	CreatedBy      string          `json:"created_by"`
 	CreatedAt      time.Time       `json:"created_at"`
 	UpdatedAt      time.Time       `json:"updated_at"`
+	// ParkedReason says what parked the entity; nil for one that is not parked.
+	ParkedReason *string `json:"parked_reason"`
 }
 
 // Streams are the paths of an entity's streams.
@@ -41,11 +43,12 @@ type Streams struct {
 	Main string `json:"main"`
 }
 
-func fromRow(r db.WakelatchEntity) Entity {
+func fromRow(row db.GetEntityRow) Entity {
+	r := row.WakelatchEntity
 	e := Entity{
 		URL: r.URL, Type: r.Type, Status: r.Status, Version: r.Version, Streams: Streams{Main: r.URL + "/main"},
 		Tags: r.Tags, SpawnArgs: r.SpawnArgs, DispatchPolicy: r.DispatchPolicy,
-		CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, ParkedReason: row.ParkedReason,
 	}
 	if e.DispatchPolicy == nil {
 		e.DispatchPolicy = json.RawMessage("null")
@@ -62,8 +65,8 @@ func (s *Service) Get(ctx context.Context, tenant, url string) (Entity, error) {
 	return fromRow(row), nil
 }
 
-func (s *Service) get(ctx context.Context, tenant, url string) (db.WakelatchEntity, error) {
-	var row db.WakelatchEntity
+func (s *Service) get(ctx context.Context, tenant, url string) (db.GetEntityRow, error) {
+	var row db.GetEntityRow
 	err := pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
 		row, err = s.queries.GetEntity(ctx, s.Pool, db.GetEntityParams{TenantID: tenant, URL: url})
 		return err
@@ -120,7 +123,7 @@ func (s *Service) List(ctx context.Context, r ListRequest) (page []Entity, more 
 	if r.Limit < 0 || r.Limit > maxPage {
 		return nil, false, &InvalidError{Field: "limit", Value: strconv.Itoa(r.Limit), Why: fmt.Sprintf("must be from 1 to %d", maxPage)}
 	}
-	var rows []db.WakelatchEntity
+	var rows []db.ListEntitiesRow
 	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
 		rows, err = s.queries.ListEntities(ctx, s.Pool, db.ListEntitiesParams{
 			TenantID: r.Tenant, Type: r.Type, Status: r.Status, After: r.After, MaxRows: int32(r.Limit) + 1, //nolint:gosec // bounded above
@@ -135,7 +138,7 @@ func (s *Service) List(ctx context.Context, r ListRequest) (page []Entity, more 
 	}
 	page = make([]Entity, len(rows))
 	for i, row := range rows {
-		page[i] = fromRow(row)
+		page[i] = fromRow(db.GetEntityRow(row))
 	}
 	return page, more, nil
 }

@@ -61,7 +61,7 @@ func (s *Service) Spawn(ctx context.Context, r SpawnRequest) (e Entity, txid str
 	switch {
 	case err != nil:
 		return Entity{}, "", err
-	case made.SpawnTxid != row.SpawnTxid:
+	case made.WakelatchEntity.SpawnTxid != row.SpawnTxid:
 		return Entity{}, "", &ExistsError{Entity: fromRow(made)}
 	case !exists: // else it was made by an attempt whose answer was lost
 		s.announceSend(messages, sent)

@@ -115,7 +115,10 @@ func (q *Queries) ApplySignal(ctx context.Context, db DBTX, arg ApplySignalParam
 }
 
 const getEntity = `-- name: GetEntity :one
-SELECT tenant_id, url, type, status, version, tags, spawn_args, dispatch_policy, dispatch_runner_id, created_by, spawn_txid, created_at, updated_at FROM wakelatch.entities WHERE tenant_id = $1 AND url = $2
+SELECT e.tenant_id, e.url, e.type, e.status, e.version, e.tags, e.spawn_args, e.dispatch_policy, e.dispatch_runner_id, e.created_by, e.spawn_txid, e.created_at, e.updated_at, d.parked_reason
+FROM wakelatch.entities e
+LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+WHERE e.tenant_id = $1 AND e.url = $2
 `
 
 type GetEntityParams struct {
@@ -123,23 +126,29 @@ type GetEntityParams struct {
 	URL      string
 }
 
-func (q *Queries) GetEntity(ctx context.Context, db DBTX, arg GetEntityParams) (WakelatchEntity, error) {
+type GetEntityRow struct {
+	WakelatchEntity WakelatchEntity
+	ParkedReason    *string
+}
+
+func (q *Queries) GetEntity(ctx context.Context, db DBTX, arg GetEntityParams) (GetEntityRow, error) {
 	row := db.QueryRow(ctx, getEntity, arg.TenantID, arg.URL)
-	var i WakelatchEntity
+	var i GetEntityRow
 	err := row.Scan(
-		&i.TenantID,
-		&i.URL,
-		&i.Type,
-		&i.Status,
-		&i.Version,
-		&i.Tags,
-		&i.SpawnArgs,
-		&i.DispatchPolicy,
-		&i.DispatchRunnerID,
-		&i.CreatedBy,
-		&i.SpawnTxid,
-		&i.CreatedAt,
-		&i.UpdatedAt,
+		&i.WakelatchEntity.TenantID,
+		&i.WakelatchEntity.URL,
+		&i.WakelatchEntity.Type,
+		&i.WakelatchEntity.Status,
+		&i.WakelatchEntity.Version,
+		&i.WakelatchEntity.Tags,
+		&i.WakelatchEntity.SpawnArgs,
+		&i.WakelatchEntity.DispatchPolicy,
+		&i.WakelatchEntity.DispatchRunnerID,
+		&i.WakelatchEntity.CreatedBy,
+		&i.WakelatchEntity.SpawnTxid,
+		&i.WakelatchEntity.CreatedAt,
+		&i.WakelatchEntity.UpdatedAt,
+		&i.ParkedReason,
 	)
 	return i, err
 }
@@ -214,11 +223,13 @@ func (q *Queries) InsertMainStream(ctx context.Context, db DBTX, arg InsertMainS
 }
 
 const listEntities = `-- name: ListEntities :many
-SELECT tenant_id, url, type, status, version, tags, spawn_args, dispatch_policy, dispatch_runner_id, created_by, spawn_txid, created_at, updated_at FROM wakelatch.entities
-WHERE tenant_id = $1 AND url > $2::text
-  AND ($3::text = '' OR type = $3::text)
-  AND ($4::text = '' OR status = $4::text)
-ORDER BY url
+SELECT e.tenant_id, e.url, e.type, e.status, e.version, e.tags, e.spawn_args, e.dispatch_policy, e.dispatch_runner_id, e.created_by, e.spawn_txid, e.created_at, e.updated_at, d.parked_reason
+FROM wakelatch.entities e
+LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+WHERE e.tenant_id = $1 AND e.url > $2::text
+  AND ($3::text = '' OR e.type = $3::text)
+  AND ($4::text = '' OR e.status = $4::text)
+ORDER BY e.url
 LIMIT $5::integer
 `
 
@@ -230,7 +241,12 @@ type ListEntitiesParams struct {
 	MaxRows  int32
 }
 
-func (q *Queries) ListEntities(ctx context.Context, db DBTX, arg ListEntitiesParams) ([]WakelatchEntity, error) {
+type ListEntitiesRow struct {
+	WakelatchEntity WakelatchEntity
+	ParkedReason    *string
+}
+
+func (q *Queries) ListEntities(ctx context.Context, db DBTX, arg ListEntitiesParams) ([]ListEntitiesRow, error) {
 	rows, err := db.Query(ctx, listEntities,
 		arg.TenantID,
 		arg.After,
@@ -242,23 +258,24 @@ func (q *Queries) ListEntities(ctx context.Context, db DBTX, arg ListEntitiesPar
 		return nil, err
 	}
 	defer rows.Close()
-	var items []WakelatchEntity
+	var items []ListEntitiesRow
 	for rows.Next() {
-		var i WakelatchEntity
+		var i ListEntitiesRow
 		if err := rows.Scan(
-			&i.TenantID,
-			&i.URL,
-			&i.Type,
-			&i.Status,
-			&i.Version,
-			&i.Tags,
-			&i.SpawnArgs,
-			&i.DispatchPolicy,
-			&i.DispatchRunnerID,
-			&i.CreatedBy,
-			&i.SpawnTxid,
-			&i.CreatedAt,
-			&i.UpdatedAt,
+			&i.WakelatchEntity.TenantID,
+			&i.WakelatchEntity.URL,
+			&i.WakelatchEntity.Type,
+			&i.WakelatchEntity.Status,
+			&i.WakelatchEntity.Version,
+			&i.WakelatchEntity.Tags,
+			&i.WakelatchEntity.SpawnArgs,
+			&i.WakelatchEntity.DispatchPolicy,
+			&i.WakelatchEntity.DispatchRunnerID,
+			&i.WakelatchEntity.CreatedBy,
+			&i.WakelatchEntity.SpawnTxid,
+			&i.WakelatchEntity.CreatedAt,
+			&i.WakelatchEntity.UpdatedAt,
+			&i.ParkedReason,
 		); err != nil {
 			return nil, err
 		}

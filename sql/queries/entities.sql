@@ -28,14 +28,19 @@ LEFT JOIN wakelatch.entity_types t ON t.tenant_id = @tenant_id AND t.name = @typ
 SELECT EXISTS (SELECT 1 FROM wakelatch.runners r WHERE r.tenant_id = @tenant_id AND r.id = @id);
 
 -- name: GetEntity :one
-SELECT * FROM wakelatch.entities WHERE tenant_id = @tenant_id AND url = @url;
+SELECT sqlc.embed(e), d.parked_reason
+FROM wakelatch.entities e
+LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+WHERE e.tenant_id = @tenant_id AND e.url = @url;
 
 -- name: ListEntities :many
-SELECT * FROM wakelatch.entities
-WHERE tenant_id = @tenant_id AND url > @after::text
-  AND (@type::text = '' OR type = @type::text)
-  AND (@status::text = '' OR status = @status::text)
-ORDER BY url
+SELECT sqlc.embed(e), d.parked_reason
+FROM wakelatch.entities e
+LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+WHERE e.tenant_id = @tenant_id AND e.url > @after::text
+  AND (@type::text = '' OR e.type = @type::text)
+  AND (@status::text = '' OR e.status = @status::text)
+ORDER BY e.url
 LIMIT @max_rows::integer;
 
 -- name: SendMessages :many
