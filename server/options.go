@@ -70,6 +70,10 @@ type Options struct {
 	RuntimeMetrics bool
 	// Tracer sees every statement of the pool for requests; nil for none.
 	Tracer pgx.QueryTracer
+	// Unfenced lets every write token append for ever, also when its claim is over: it takes away what this
+	// project is for. It is there so that demo --break=fence and fault tests can show that they would notice.
+	// No setting of serve leads to it.
+	Unfenced bool
 }
 
 // withDefaults fills in what was left zero. The services know the defaults of what stays zero.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/wakelatch/wakelatch/cmd/wakelatch/demo"
 	"github.com/wakelatch/wakelatch/sql/migrations"
 )
 
@@ -16,6 +17,8 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitPending = 3
+	// What a shell makes of a program that SIGINT ended.
+	exitInterrupted = 130
 )
 
 // process is what a command has of the process it runs in.
@@ -63,6 +66,12 @@ func commands() []command {
 				"It finds the wake in WAKELATCH_URL, WAKELATCH_ENTITY, WAKELATCH_STREAM, WAKELATCH_TOKEN, WAKELATCH_WAKE and WAKELATCH_EPOCH.\n" +
 				"SIGTERM drains: wakes that are at work are finished, others are left to the other processes of the runner.",
 		},
+		{
+			name: "demo", kind: forDemo, run: demonstrate, summary: "kill nodes and runners at work and see that nothing is lost; under a minute",
+			details: "It brings a Postgres of its own, starts two nodes and three runners as processes, kills one of each in the middle\n" +
+				"of a wake, and judges by the database and the streams. It exits with 0 only if nothing was lost, doubled or stuck, a\n" +
+				"claim was taken over and a write of an old epoch refused. Ctrl-C ends everything it started; it exits with 130 then.",
+		},
 		{name: "version", kind: forNone, run: version, summary: "print what was built"},
 	}
 }
@@ -76,12 +85,13 @@ func run(ctx context.Context, args []string, p process) int {
 	if wantsHelp(args[0]) {
 		return help(p, args[1:])
 	}
-	i := slices.IndexFunc(commands(), func(c command) bool { return c.name == args[0] })
+	all := append(commands(), hidden()...)
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == args[0] })
 	if i < 0 {
 		p.say("wakelatch: there is no command %q\n\n%s", args[0], overview())
 		return exitUsage
 	}
-	cmd := commands()[i]
+	cmd := all[i]
 	if own, _ := cutProgram(args[1:]); slices.ContainsFunc(own, wantsHelp) {
 		p.print("%s", usage(cmd))
 		return exitOK
@@ -113,6 +123,9 @@ func report(p process, cmd command, err error) int {
 	case errors.Is(err, migrations.ErrPending):
 		p.say("wakelatch %s: %v", cmd.name, err)
 		return exitPending
+	case errors.Is(err, demo.ErrInterrupted):
+		p.say("wakelatch %s: %v", cmd.name, err)
+		return exitInterrupted
 	default:
 		p.say("wakelatch %s: %v", cmd.name, err)
 		return exitFailed

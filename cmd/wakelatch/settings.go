@@ -42,6 +42,18 @@ type config struct {
 	runnerID          string
 	concurrency       int64
 	grace             time.Duration
+	broken            string
+	apiKey            string
+	json              bool
+	reason            string
+	status            string
+	entity            string
+	ofRunner          string
+	ofType            string
+	limit             int64
+	after             string
+	to                string
+	wait              bool
 }
 
 // maxKeep bounds the settings that say how long something is kept.
@@ -55,8 +67,16 @@ const (
 	forServe
 	forMigrate
 	forAgent
+	forDemo
+	forClaims
+	forRunners
+	forEntities
+	forWhy
+	forDoctor
 	forNone  commandSet = 0
 	forNodes            = forDev | forServe
+	forLists            = forClaims | forRunners | forEntities
+	forOperators        = forLists | forWhy
 )
 
 // setting is one line of the only table of settings: help, flags and variables are made from it.
@@ -74,7 +94,7 @@ func (s setting) variable() string {
 }
 
 func settings() []setting {
-	return []setting{
+	return append([]setting{
 		{
 			"database-url", "URL", "", "the database, as postgres://user:password@host:port/name", forServe | forMigrate,
 			required(databaseURL(func(c *config) *string { return &c.databaseURL })),
@@ -96,7 +116,11 @@ func settings() []setting {
 			required(text(func(c *config) *string { return &c.dataDir })),
 		},
 		{
-			"postgres-bin", "DIR", "", "the Postgres binaries to use (default: the newest found, else they are fetched)", forDev,
+			"data-dir", "DIR", "", "where the database of the demo is kept; it must be new (default: in a folder that is removed)", forDemo,
+			text(func(c *config) *string { return &c.dataDir }),
+		},
+		{
+			"postgres-bin", "DIR", "", "the Postgres binaries to use (default: the newest found, else they are fetched)", forDev | forDemo,
 			text(func(c *config) *string { return &c.postgresBin }),
 		},
 		{
@@ -196,7 +220,7 @@ func settings() []setting {
 			oneOf(func(c *config) *string { return &c.logFormat }, "auto", "json", "text"),
 		},
 		{
-			"url", "URL", "http://127.0.0.1:8080", "how to reach the nodes, usually the balancer's URL", forAgent,
+			"url", "URL", "http://127.0.0.1:8080", "how to reach the nodes, usually the balancer's URL", forAgent | forOperators,
 			required(httpURL(func(c *config) *string { return &c.url })),
 		},
 		{
@@ -215,5 +239,9 @@ func settings() []setting {
 			"grace", "DURATION", "10s", "how long a program that gets SIGTERM, because its claim is lost or the drain timeout passed, may go on before it is killed", forAgent,
 			duration(func(c *config) *time.Duration { return &c.grace }, 10*time.Millisecond, time.Hour),
 		},
-	}
+		{
+			"break", "WHAT", "", "fence: run the demo with nodes that take every write, which it must notice", forDemo,
+			optional(oneOf(func(c *config) *string { return &c.broken }, "fence")),
+		},
+	}, operatorSettings()...)
 }

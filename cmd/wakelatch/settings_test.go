@@ -42,6 +42,7 @@ var samples = map[string]string{ //nolint:gosec // nobody's credentials
 	"runner":                "r7",
 	"concurrency":           "7",
 	"grace":                 "7s",
+	"break":                 "fence",
 }
 
 func TestEverySettingIsAFlagAndAVariable(t *testing.T) {

@@ -33,6 +33,16 @@ func text(field func(*config) *string) setter {
 	}
 }
 
+// optional leaves alone what was not given.
+func optional(set setter) setter {
+	return func(c *config, text string) error {
+		if text == "" {
+			return nil
+		}
+		return set(c, text)
+	}
+}
+
 func oneOf(field func(*config) *string, choices ...string) setter {
 	return func(c *config, text string) error {
 		if !slices.Contains(choices, text) {

@@ -17,6 +17,7 @@ const flushTimeout = 2 * pg.StatementTimeout
 func (s *Service) flush(ctx context.Context, calls []batch.Call[appendItem]) ([]batch.Result[Appended], error) {
 	var rows []db.AppendStreamsRow
 	lock, params := columns(calls)
+	params.Unfenced = s.Unfenced
 	var p pg.Pipeline
 	p.Exec(func(ctx context.Context, conn pg.Conn) error { return s.queries.LockAppendStreams(ctx, conn, lock) })
 	pg.Many(&p, &rows, func(ctx context.Context, conn pg.Conn) ([]db.AppendStreamsRow, error) {

@@ -23,6 +23,9 @@ type Options struct {
 	LongPoll  time.Duration // how long a live read waits for news; 25 s
 	RideOut   time.Duration // how long a database that is away is not seen by callers; 10 s
 	PageBytes int64         // what one read returns at most, unless its first append is larger; 1 MiB
+
+	// Unfenced lets an append land on a main stream whatever its writer's claim has become.
+	Unfenced bool
 }
 
 func (o Options) withDefaults() Options {

@@ -37,7 +37,7 @@ WITH item AS (
                WHEN s.path IS NULL THEN 'not_found'
                WHEN w.end_offset IS NOT NULL THEN 'appended'
                WHEN s.kind = 'wake' THEN 'forbidden'
-               WHEN s.kind = 'main' AND (i.consumer = s.claim_consumer_id AND i.epoch = s.claim_epoch
+               WHEN s.kind = 'main' AND NOT $18::boolean AND (i.consumer = s.claim_consumer_id AND i.epoch = s.claim_epoch
                    AND s.sealed_epoch < i.epoch) IS NOT TRUE THEN 'fenced'
                WHEN s.kind = 'main' AND i.closes THEN 'forbidden'
                WHEN s.closed_at IS NOT NULL THEN
@@ -121,6 +121,7 @@ type AppendStreamsParams struct {
 	Retries        []bool
 	Bodies         [][]byte
 	Marks          [][]byte
+	Unfenced       bool
 }
 
 type AppendStreamsRow struct {
@@ -137,7 +138,7 @@ type AppendStreamsRow struct {
 // generate_subscripts for a thousand. The streams are locked. Every item is judged against the rows as they were before
 // the batch, which is right because the batch holds, for one producer of one stream, a run of consecutive
 // sequence numbers of one epoch, beginning at first_seq, and nothing of a stream behind an item that states
-// a stream_seq or closes it. The fence comes before whatever a writer whose claim is over could
+// a stream_seq or closes it. The fence, which unfenced leaves out, comes before whatever a writer whose claim is over could
 // otherwise learn or change. An item with retry may have been written before; its key tells. A stream that was made
 // after the locks were taken is judged without one: if it has changed by the time it is written, its tail is made
 // impossible (streams_tail_positive), which undoes the batch.
@@ -160,6 +161,7 @@ func (q *Queries) AppendStreams(ctx context.Context, db DBTX, arg AppendStreamsP
 		arg.Retries,
 		arg.Bodies,
 		arg.Marks,
+		arg.Unfenced,
 	)
 	if err != nil {
 		return nil, err
