@@ -34,7 +34,7 @@ func (a *API) claimWake(w http.ResponseWriter, r *http.Request) error {
 	}
 	note(r.Context(), slog.String("runner_id", r.PathValue("id")), slog.String("stream", body.Stream))
 	claimed, err := a.options.Claims.Claim(r.Context(), claim.ClaimRequest{
-		Tenant: caller(r).Tenant, RunnerID: r.PathValue("id"),
+		Tenant: caller(r).Tenant, RunnerID: r.PathValue("id"), Owner: ownerAsked(caller(r)),
 		StreamPath: strings.TrimPrefix(body.Stream, "/"), Generation: body.Generation,
 	})
 	switch {
@@ -48,6 +48,14 @@ func (a *API) claimWake(w http.ResponseWriter, r *http.Request) error {
 	}
 	note(r.Context(), slog.String("consumer_id", claimed.Consumer), slog.Int64("epoch", claimed.Epoch))
 	return writeJSON(w, http.StatusOK, a.notification(claimed))
+}
+
+// ownerAsked is whom a runner must belong to for this caller to claim for it; "" is anybody.
+func ownerAsked(who Identity) string {
+	if who.Allows(RoleAdmin) {
+		return ""
+	}
+	return who.Principal.URL()
 }
 
 type notification struct {

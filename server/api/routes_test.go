@@ -43,7 +43,9 @@ func TestRouteTable(t *testing.T) {
 		"POST /_electric/runners",
 		"GET /_electric/runners",
 		"GET /_electric/runners/{id}",
+		"DELETE /_electric/runners/{id}",
 		"POST /_electric/runners/{id}/enable",
+		"POST /_electric/runners/{id}/drain",
 		"POST /_electric/runners/{id}/disable",
 		"POST /_electric/runners/{id}/heartbeat",
 		"GET /_electric/runners/{id}/health",
@@ -62,6 +64,8 @@ func TestRouteTable(t *testing.T) {
 		"GET /_electric/entities/{type}/{id}",
 		"GET /_electric/entities/{type}/{id}/dispatch",
 		"GET /_electric/entities/{type}/{id}/history",
+		"DELETE /_electric/entities/{type}/{id}",
+		"PUT /_electric/entities/{type}/{id}/dispatch-policy",
 		"POST /_electric/entities/{type}/{id}/send",
 		"POST /_electric/entities/{type}/{id}/signal",
 		"POST /_electric/entities/{type}/{id}/unpark",
@@ -111,7 +115,7 @@ func TestAllowNamesEveryMethodOfThePath(t *testing.T) {
 	s := serve(t)
 	for path, allow := range map[string]string{
 		"/_electric/runners":                  "GET, POST",
-		"/_electric/entities/demo/one":        "GET, PUT",
+		"/_electric/entities/demo/one":        "DELETE, GET, PUT",
 		"/_electric/entities/demo/one/tags/a": "DELETE, POST",
 		"/_electric/wake-callbacks/w_1":       "POST",
 		"/v1/stream/a":                        "DELETE, GET, HEAD, POST, PUT",

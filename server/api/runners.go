@@ -80,18 +80,49 @@ func (a *API) getRunner(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, found)
 }
 
-// setRunner makes the handler that enables or disables a runner.
+// setRunner makes the handler that enables, drains or disables a runner. The published client sends no body, so the
+// reason may be left out.
 func (a *API) setRunner(status runner.AdminStatus) handlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if _, err := a.ownRunner(r); err != nil {
 			return err
 		}
-		changed, err := a.options.Runners.SetAdminStatus(r.Context(), caller(r).Tenant, r.PathValue("id"), status)
+		body, err := readJSON[actionBody](r)
+		if err != nil {
+			return err
+		}
+		if err := mayReason(body.Reason); err != nil {
+			return err
+		}
+		changed, err := a.options.Runners.SetAdminStatus(r.Context(), runner.StatusRequest{
+			Tenant: caller(r).Tenant, ID: r.PathValue("id"), Status: status, Actor: caller(r).Principal.URL(), Reason: body.Reason,
+		})
 		if err != nil {
 			return err
 		}
 		return writeJSON(w, http.StatusOK, changed)
 	}
+}
+
+// deleteRunner removes a runner, whose entities wait for another of its id or for being moved.
+func (a *API) deleteRunner(w http.ResponseWriter, r *http.Request) error {
+	if _, err := a.ownRunner(r); err != nil {
+		return err
+	}
+	body, err := readJSON[actionBody](r)
+	if err != nil {
+		return err
+	}
+	if err := mustReason(body.Reason); err != nil {
+		return err
+	}
+	if err := a.options.Runners.Delete(r.Context(), runner.DeleteRequest{
+		Tenant: caller(r).Tenant, ID: r.PathValue("id"), Actor: caller(r).Principal.URL(), Reason: body.Reason,
+	}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 type runnerHeartbeat struct {
@@ -110,6 +141,9 @@ func (a *API) heartbeatRunner(w http.ResponseWriter, r *http.Request) error {
 	}
 	if body.LeaseMS < 0 || body.LeaseMS > maxMilliseconds {
 		return invalid("lease_ms", "must be a number of milliseconds, at most a day's")
+	}
+	if _, err := a.ownRunner(r); err != nil {
+		return err
 	}
 	beaten, err := a.options.Runners.Heartbeat(r.Context(), runner.HeartbeatRequest{
 		Tenant: caller(r).Tenant, ID: r.PathValue("id"), Lease: time.Duration(body.LeaseMS) * time.Millisecond,

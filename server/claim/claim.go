@@ -15,6 +15,7 @@ import (
 type ClaimRequest struct { //nolint:revive // beside DoneRequest, Request alone would not say which
 	Tenant     string
 	RunnerID   string
+	Owner      string // the principal that the runner must belong to; empty is anybody
 	StreamPath string // the entity's main stream, as in the event
 	Generation int64
 }
@@ -45,13 +46,14 @@ const (
 	outcomeNotAwake       = "not_awake"
 	outcomeNoRunner       = "no_runner"
 	outcomeNoEntity       = "no_entity"
+	outcomeForeignRunner  = "foreign_runner"
 )
 
 type claimed = db.ClaimWakesRow
 
 // Claim makes the outstanding wake of an entity the runner's claim. Asked again by the same runner before
 // the claim is confirmed it answers the same, so that a lost response costs nothing. It fails with
-// ErrAlreadyClaimed, ErrNoPendingWork, ErrNothingForYou or ErrNotAwake.
+// ErrAlreadyClaimed, ErrNoPendingWork, ErrNothingForYou, ErrNotAwake or ErrForeignRunner.
 func (s *Service) Claim(ctx context.Context, r ClaimRequest) (Notification, error) {
 	entityURL, ok := EntityURL(r.StreamPath)
 	if !ok {
@@ -70,6 +72,8 @@ func (s *Service) Claim(ctx context.Context, r ClaimRequest) (Notification, erro
 		return Notification{}, ErrNoPendingWork
 	case outcomeNotAwake:
 		return Notification{}, ErrNotAwake
+	case outcomeForeignRunner:
+		return Notification{}, ErrForeignRunner
 	default:
 		return Notification{}, ErrNothingForYou
 	}
@@ -94,6 +98,7 @@ func (s *Service) flushClaims(ctx context.Context, calls []batch.Call[ClaimReque
 		entityURL, _ := EntityURL(c.In.StreamPath)
 		arg.TenantIDs = append(arg.TenantIDs, c.In.Tenant)
 		arg.RunnerIDs = append(arg.RunnerIDs, c.In.RunnerID)
+		arg.Owners = append(arg.Owners, c.In.Owner)
 		arg.EntityURLs = append(arg.EntityURLs, entityURL)
 		arg.Generations = append(arg.Generations, c.In.Generation)
 		paths = append(paths, c.In.StreamPath)

@@ -9,6 +9,8 @@ import (
 var (
 	// ErrNothingForYou means that the runner or the entity is not one a wake can be claimed for.
 	ErrNothingForYou = errors.New("nothing to claim: the runner is unknown or disabled, or the entity does not exist")
+	// ErrForeignRunner means that the runner belongs to another principal.
+	ErrForeignRunner = errors.New("the runner belongs to another principal")
 	// ErrAlreadyClaimed means that a claim of this entity is active and confirmed, or another's.
 	ErrAlreadyClaimed = errors.New("the entity already has an active claim")
 	// ErrNoPendingWork means that this wake is not outstanding for this runner: it was claimed, replaced or moved.

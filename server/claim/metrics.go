@@ -34,7 +34,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return &metrics{
 		claims: counters("wakelatch_claims_total", "Claims asked for, by outcome.", one,
 			[]string{outcomeClaimed}, []string{outcomeRepeated}, []string{outcomeAlreadyClaimed}, []string{outcomeNoPendingWork},
-			[]string{outcomeNotAwake}, []string{outcomeNoRunner}, []string{outcomeNoEntity}),
+			[]string{outcomeNotAwake}, []string{outcomeNoRunner}, []string{outcomeNoEntity}, []string{outcomeForeignRunner}),
 		confirms: counters("wakelatch_confirms_total", "Claims confirmed, by outcome.", one,
 			[]string{"confirmed"}, []string{"already_confirmed"}, []string{"unknown"}, []string{"lost"}),
 		heartbeats: counters("wakelatch_heartbeats_total", "Heartbeats of claims, by outcome.", one,

@@ -3,6 +3,7 @@ package claim
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -75,6 +76,7 @@ type Service struct {
 	queries *db.Queries
 	metrics *metrics
 	nudge   chan struct{}
+	waiting atomic.Pointer[time.Time] // up to when armWaiting has looked, by the database's clock
 
 	claims     *batch.Batcher[ClaimRequest, claimed]
 	confirms   *batch.Batcher[confirmation, db.ConfirmClaimRow]

@@ -39,6 +39,7 @@ func (s *Service) SweepOnce(ctx context.Context) error {
 		untilDrained(ctx, s.expire),
 		untilDrained(ctx, s.releaseOverdue),
 		untilDrained(ctx, s.emitDue),
+		untilDrained(ctx, s.armWaiting),
 	)
 }
 
@@ -242,8 +243,8 @@ func (s *Service) emitDue(ctx context.Context) (more bool, err error) {
 func outstanding(again []db.EmitAgainRow) []Candidate {
 	var wakes []Candidate
 	for _, r := range again {
-		if r.OutstandingWakeID != nil {
-			wakes = append(wakes, Candidate{Tenant: r.TenantID, EntityURL: r.EntityURL, WakeID: *r.OutstandingWakeID})
+		if r.WakeID != "" {
+			wakes = append(wakes, Candidate{Tenant: r.TenantID, EntityURL: r.EntityURL, WakeID: r.WakeID})
 		}
 	}
 	return wakes

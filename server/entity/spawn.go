@@ -109,18 +109,26 @@ func (s *Service) policy(ctx context.Context, r SpawnRequest) (policy, runnerID 
 	if runnerID, err = entitytype.ParsePolicy(json.RawMessage(policy)); err != nil || runnerID == "" {
 		return policy, "", err
 	}
+	if err := s.checkRunner(ctx, r.Tenant, runnerID); err != nil {
+		return "", "", err
+	}
+	return policy, runnerID, nil
+}
+
+// checkRunner fails with ErrUnknownRunner for a runner that is not registered.
+func (s *Service) checkRunner(ctx context.Context, tenant, id string) error {
 	var known bool
-	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
-		known, err = s.queries.RunnerExists(ctx, s.Pool, db.RunnerExistsParams{TenantID: r.Tenant, ID: runnerID})
+	err := pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
+		known, err = s.queries.RunnerExists(ctx, s.Pool, db.RunnerExistsParams{TenantID: tenant, ID: id})
 		return err
 	})
 	switch {
 	case err != nil:
-		return "", "", fmt.Errorf("read runner %q: %w", runnerID, err)
+		return fmt.Errorf("read runner %q: %w", id, err)
 	case !known:
-		return "", "", fmt.Errorf("runner %q: %w", runnerID, ErrUnknownRunner)
+		return fmt.Errorf("runner %q: %w", id, ErrUnknownRunner)
 	}
-	return policy, runnerID, nil
+	return nil
 }
 
 func orEmptyObject(raw json.RawMessage) string {

@@ -14,6 +14,8 @@ type change struct {
 	owner string
 	// ifBack limits the wakes to a runner whose liveness lease had ended.
 	ifBack bool
+	// arms says that work may have waited for this change: the sweep looks for it at once.
+	arms bool
 	// steps run after the wakes of a runner that comes back are found due, which only the row from before
 	// the heartbeat can tell, and before those of one that registers or is enabled.
 	steps []func(ctx context.Context, conn pg.Conn) error
@@ -53,11 +55,11 @@ func (s *Service) change(ctx context.Context, c change) (Runner, error) {
 	if err := pg.RideOut(ctx, s.rideOut, func(ctx context.Context) error { return pipeline.Run(ctx, s.pool) }); err != nil {
 		return Runner{}, err
 	}
-	if emitted > 0 {
-		s.nudge()
-	}
 	if len(rows) == 0 {
 		return Runner{}, ErrNotFound
+	}
+	if emitted > 0 || c.arms && AdminStatus(rows[0].AdminStatus) == Enabled {
+		s.nudge()
 	}
 	return fromRow(rows[0])
 }

@@ -78,7 +78,7 @@ func (f *fixture) outAgain() {
 
 func TestWakesOfARunnerThatIsEnabledAreDueAtOnce(t *testing.T) {
 	f := withWakes(t)
-	_, err := f.SetAdminStatus(t.Context(), tenant, "r1", runner.Disabled)
+	_, err := f.SetAdminStatus(t.Context(), runner.StatusRequest{Tenant: tenant, ID: "r1", Status: runner.Disabled, Actor: "/principal/user%3Aadmin"})
 	require.NoError(t, err)
 	f.register("r1")
 	f.leaseEnded()
@@ -86,7 +86,7 @@ func TestWakesOfARunnerThatIsEnabledAreDueAtOnce(t *testing.T) {
 	require.Empty(t, f.due(), "nothing is emitted for a disabled runner")
 	require.Zero(t, f.nudges.Load())
 
-	r, err := f.SetAdminStatus(t.Context(), tenant, "r1", runner.Enabled)
+	r, err := f.SetAdminStatus(t.Context(), runner.StatusRequest{Tenant: tenant, ID: "r1", Status: runner.Enabled, Actor: "/principal/user%3Aadmin"})
 	require.NoError(t, err)
 	require.Equal(t, runner.Enabled, r.AdminStatus)
 	require.Equal(t, ofR1, f.due())
@@ -96,7 +96,7 @@ func TestWakesOfARunnerThatIsEnabledAreDueAtOnce(t *testing.T) {
 func TestSetAdminStatusRefusesAnotherWord(t *testing.T) {
 	f := newFixture(t)
 	f.register("r1")
-	_, err := f.SetAdminStatus(t.Context(), tenant, "r1", "asleep")
+	_, err := f.SetAdminStatus(t.Context(), runner.StatusRequest{Tenant: tenant, ID: "r1", Status: "asleep", Actor: "/principal/user%3Aadmin"})
 	var invalid *runner.InvalidError
 	require.ErrorAs(t, err, &invalid)
 }

@@ -116,7 +116,7 @@ func TestHealthVerdicts(t *testing.T) {
 
 func (f *fixture) disable() {
 	f.t.Helper()
-	_, err := f.SetAdminStatus(f.t.Context(), tenant, "r1", runner.Disabled)
+	_, err := f.SetAdminStatus(f.t.Context(), runner.StatusRequest{Tenant: tenant, ID: "r1", Status: runner.Disabled, Actor: "/principal/user%3Aadmin"})
 	require.NoError(f.t, err)
 }
 

@@ -55,6 +55,9 @@ func (s *Service) judge(r Runner, claims []db.RunnerClaimsRow) HealthSummary {
 }
 
 func (v *verdict) liveness(r Runner) {
+	if r.AdminStatus == Draining {
+		v.degrade("draining")
+	}
 	switch {
 	case r.AdminStatus == Disabled:
 		v.condemn("the runner is disabled")

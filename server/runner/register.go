@@ -47,7 +47,7 @@ func (s *Service) Register(ctx context.Context, r RegisterRequest) (Runner, erro
 		AdminStatus: string(r.AdminStatus), WakeStream: WakeStreamPath(r.ID), SandboxProfiles: profiles,
 	}
 	runner, err := s.change(ctx, change{
-		tenant: r.Tenant, id: r.ID, owner: r.Owner,
+		tenant: r.Tenant, id: r.ID, owner: r.Owner, arms: true,
 		steps: []func(context.Context, pg.Conn) error{
 			func(ctx context.Context, conn pg.Conn) error { return s.queries.UpsertRunner(ctx, conn, upsert) },
 			func(ctx context.Context, conn pg.Conn) error {

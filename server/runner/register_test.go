@@ -73,7 +73,7 @@ func TestRegisteringAgainUpdatesWhatIsGivenAndAnswersTheStoredOffset(t *testing.
 func TestARestartDoesNotUndoAnOperatorsDisable(t *testing.T) {
 	f := newFixture(t)
 	f.register("r1")
-	_, err := f.SetAdminStatus(t.Context(), tenant, "r1", runner.Disabled)
+	_, err := f.SetAdminStatus(t.Context(), runner.StatusRequest{Tenant: tenant, ID: "r1", Status: runner.Disabled, Actor: "/principal/user%3Aadmin"})
 	require.NoError(t, err)
 	require.Equal(t, runner.Disabled, f.register("r1").AdminStatus)
 
@@ -181,7 +181,7 @@ func TestWakeAccess(t *testing.T) {
 	require.ErrorIs(t, f.WakeAccess(t.Context(), "other", "r1"), runner.ErrNotFound)
 	require.ErrorIs(t, f.WakeAccess(t.Context(), tenant, "r2"), runner.ErrNotFound)
 	require.ErrorIs(t, f.WakeAccess(t.Context(), tenant, "a\x00"), runner.ErrNotFound)
-	_, err := f.SetAdminStatus(t.Context(), tenant, "r1", runner.Disabled)
+	_, err := f.SetAdminStatus(t.Context(), runner.StatusRequest{Tenant: tenant, ID: "r1", Status: runner.Disabled, Actor: "/principal/user%3Aadmin"})
 	require.NoError(t, err)
 	require.ErrorIs(t, f.WakeAccess(t.Context(), tenant, "r1"), runner.ErrDisabled)
 }
@@ -193,7 +193,7 @@ func TestWhatIsNotThereIsNotFound(t *testing.T) {
 		require.ErrorIs(t, err, runner.ErrNotFound)
 		_, err = f.Heartbeat(t.Context(), runner.HeartbeatRequest{Tenant: tenant, ID: id})
 		require.ErrorIs(t, err, runner.ErrNotFound)
-		_, err = f.SetAdminStatus(t.Context(), tenant, id, runner.Enabled)
+		_, err = f.SetAdminStatus(t.Context(), runner.StatusRequest{Tenant: tenant, ID: id, Status: runner.Enabled, Actor: "/principal/user%3Aadmin"})
 		require.ErrorIs(t, err, runner.ErrNotFound)
 		_, err = f.Health(t.Context(), tenant, id)
 		require.ErrorIs(t, err, runner.ErrNotFound)

@@ -10,9 +10,11 @@ import (
 // AdminStatus is what an operator decided about a runner.
 type AdminStatus string
 
-// Every AdminStatus. A disabled runner keeps what it holds but claims nothing new.
+// Every AdminStatus. Only an enabled runner gets new work; the others keep what they hold and finish it. A draining
+// runner still reads its wake stream.
 const (
 	Enabled  AdminStatus = "enabled"
+	Draining AdminStatus = "draining"
 	Disabled AdminStatus = "disabled"
 )
 

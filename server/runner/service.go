@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/sql/db"
 )
 
@@ -22,6 +23,8 @@ type Options struct {
 	Pool *pgxpool.Pool
 	// Log gets one line for every change of a registration. Required.
 	Log *slog.Logger
+	// Claims releases what a deleted runner holds. Required for Delete.
+	Claims *claim.Service
 	// Nudge makes the sweep look at once for wakes that are due; nil leaves them to its next turn.
 	Nudge func()
 	// ClaimLease is how long a claim lives without a heartbeat; 0 means DefaultClaimLease.
@@ -37,6 +40,7 @@ type Service struct {
 	pool          *pgxpool.Pool
 	queries       *db.Queries
 	log           *slog.Logger
+	claims        *claim.Service
 	nudge         func()
 	claimLease    time.Duration
 	sweepInterval time.Duration
@@ -46,7 +50,7 @@ type Service struct {
 // New makes a Service. It starts nothing.
 func New(o Options) *Service {
 	s := &Service{
-		pool: o.Pool, queries: db.New(), log: o.Log.With("component", "runner"), nudge: o.Nudge,
+		pool: o.Pool, queries: db.New(), log: o.Log.With("component", "runner"), claims: o.Claims, nudge: o.Nudge,
 		claimLease: o.ClaimLease, sweepInterval: o.SweepInterval, rideOut: o.RideOut,
 	}
 	if s.nudge == nil {

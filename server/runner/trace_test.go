@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/wakelatch/wakelatch/server/runner"
 	"github.com/wakelatch/wakelatch/sql/pg"
 )
 
@@ -77,7 +78,7 @@ func TestStatementsStayOnTheirIndexes(t *testing.T) {
 	s := f.service(f.traced(seen))
 	_, err := s.Health(t.Context(), tenant, "r1")
 	require.NoError(t, err)
-	_, err = s.SetAdminStatus(t.Context(), tenant, "r1", "enabled")
+	_, err = s.SetAdminStatus(t.Context(), runner.StatusRequest{Tenant: tenant, ID: "r1", Status: "enabled", Actor: "/principal/user%3Aadmin"})
 	require.NoError(t, err)
 	require.Len(t, seen.statements, 7)
 	for _, statement := range seen.statements {

@@ -76,6 +76,12 @@ func (h *Hub) EntityChanged(tenant, url string, version int64) {
 	h.publisher.Publish(notify.Event{Kind: notify.KindEntity, Tenant: tenant, Key: url, Number: version})
 }
 
+// StreamGone says that a commit deleted the stream: whoever waits for it looks again and finds that.
+func (h *Hub) StreamGone(tenant, path string) { h.streamChanged(tenant, path, numberGone) }
+
+// EntityGone says that a commit deleted the entity.
+func (h *Hub) EntityGone(tenant, url string) { h.EntityChanged(tenant, url, numberGone) }
+
 func (h *Hub) streamChanged(tenant, path string, n int64) {
 	h.streams.announce(topicKey{tenant, path}, n)
 	h.publisher.Publish(notify.Event{Kind: notify.KindTail, Tenant: tenant, Key: path, Number: n})

@@ -15,18 +15,21 @@ WITH input AS (
     SELECT unnest($1::integer[]) AS ord,
            unnest($2::text[]) AS tenant_id,
            unnest($3::text[]) AS runner_id,
-           unnest($4::text[]) AS entity_url,
-           unnest($5::bigint[]) AS generation
+           unnest($4::text[]) AS owner,
+           unnest($5::text[]) AS entity_url,
+           unnest($6::bigint[]) AS generation
 ), decided AS (
     SELECT i.ord, i.tenant_id, i.runner_id, i.entity_url,
            d.outstanding_wake_id, d.generation, d.acked_seq,
            d.active_consumer_id, d.active_epoch, c.start_seq, c.entity_status,
            e.type, e.status, e.version, e.tags, e.spawn_args, e.created_by,
            CASE
-               WHEN r.id IS NULL OR r.admin_status <> 'enabled' THEN 'no_runner'
+               WHEN r.id IS NULL THEN 'no_runner'
+               WHEN i.owner <> '' AND r.owner_principal <> i.owner THEN 'foreign_runner'
                WHEN d.entity_url IS NULL OR e.url IS NULL THEN 'no_entity'
                WHEN d.active_runner_id = i.runner_id AND d.active_epoch = i.generation
                    AND c.confirmed_at IS NULL AND c.done_at IS NULL THEN 'repeated'
+               WHEN r.admin_status <> 'enabled' THEN 'no_runner'
                WHEN d.active_consumer_id IS NOT NULL THEN 'already_claimed'
                WHEN d.outstanding_wake_id IS NULL OR d.generation <> i.generation
                    OR d.outstanding_runner_id <> i.runner_id THEN
@@ -53,7 +56,7 @@ WITH input AS (
 ), lease AS (
     INSERT INTO wakelatch.claim_leases (tenant_id, consumer_id, epoch, expires_at)
     SELECT w.tenant_id, w.outstanding_wake_id, w.generation,
-           statement_timestamp() + ($6::bigint) * interval '1 millisecond'
+           statement_timestamp() + ($7::bigint) * interval '1 millisecond'
     FROM winner w
 ), dispatch AS (
     UPDATE wakelatch.entity_dispatch_state d
@@ -103,6 +106,7 @@ type ClaimWakesParams struct {
 	Ords        []int32
 	TenantIDs   []string
 	RunnerIDs   []string
+	Owners      []string
 	EntityURLs  []string
 	Generations []int64
 	LeaseMs     int64
@@ -123,12 +127,13 @@ type ClaimWakesRow struct {
 }
 
 // One item a claim asked for. The dispatch rows are locked. Of two items for one wake the first claims
-// and the second gets the same answer.
+// and the second gets the same answer. An owner is who the runner must belong to; ” is anybody.
 func (q *Queries) ClaimWakes(ctx context.Context, db DBTX, arg ClaimWakesParams) ([]ClaimWakesRow, error) {
 	rows, err := db.Query(ctx, claimWakes,
 		arg.Ords,
 		arg.TenantIDs,
 		arg.RunnerIDs,
+		arg.Owners,
 		arg.EntityURLs,
 		arg.Generations,
 		arg.LeaseMs,

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const appendWakeEvents = `-- name: AppendWakeEvents :many
@@ -91,9 +92,10 @@ SET generation            = d.generation + 1,
     next_attempt_at       = statement_timestamp() + ($1::bigint) * interval '1 millisecond'
 FROM candidate c
 JOIN wakelatch.entities e ON e.tenant_id = c.tenant_id AND e.url = c.entity_url
+JOIN wakelatch.runners r ON r.tenant_id = e.tenant_id AND r.id = e.dispatch_runner_id
 WHERE d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
   AND e.status IN ('idle', 'running')
-  AND e.dispatch_runner_id IS NOT NULL
+  AND r.admin_status = 'enabled'
   AND d.last_outside_seq > d.acked_seq
   AND d.active_consumer_id IS NULL
   AND d.outstanding_wake_id IS NULL
@@ -115,6 +117,7 @@ type ArmEntitiesRow struct {
 	Generation int64
 }
 
+// Work of a runner that is not enabled waits for it; see PickWaiting.
 func (q *Queries) ArmEntities(ctx context.Context, db DBTX, arg ArmEntitiesParams) ([]ArmEntitiesRow, error) {
 	rows, err := db.Query(ctx, armEntities,
 		arg.EmitAgainMs,
@@ -142,20 +145,23 @@ func (q *Queries) ArmEntities(ctx context.Context, db DBTX, arg ArmEntitiesParam
 
 const emitAgain = `-- name: EmitAgain :many
 WITH due AS (
-    SELECT d.tenant_id, d.entity_url, d.outstanding_wake_id
+    SELECT d.tenant_id, d.entity_url,
+           COALESCE((SELECT d.outstanding_wake_id FROM wakelatch.runners r
+                     WHERE r.tenant_id = d.tenant_id AND r.id = d.outstanding_runner_id AND r.admin_status = 'enabled'), '')::text AS wake_id
     FROM (SELECT unnest($3::text[]) AS tenant_id, unnest($4::text[]) AS entity_url) c
     JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
     WHERE d.next_attempt_at <= statement_timestamp()
 )
 UPDATE wakelatch.entity_dispatch_state d
-SET outstanding_emissions = CASE WHEN d.outstanding_wake_id IS NULL THEN 0 ELSE d.outstanding_emissions + 1 END,
-    next_attempt_at = CASE WHEN d.outstanding_wake_id IS NULL THEN NULL
+SET outstanding_emissions = CASE WHEN d.outstanding_wake_id IS NULL THEN 0 WHEN due.wake_id = '' THEN d.outstanding_emissions
+        ELSE d.outstanding_emissions + 1 END,
+    next_attempt_at = CASE WHEN due.wake_id = '' THEN NULL
         ELSE statement_timestamp() + least(
             ($1::bigint) * power(2, least(d.outstanding_emissions, 20)),
             $2::bigint) * interval '1 millisecond' END
 FROM due
 WHERE d.tenant_id = due.tenant_id AND d.entity_url = due.entity_url
-RETURNING d.tenant_id, d.entity_url, d.outstanding_wake_id
+RETURNING d.tenant_id, d.entity_url, due.wake_id
 `
 
 type EmitAgainParams struct {
@@ -166,13 +172,14 @@ type EmitAgainParams struct {
 }
 
 type EmitAgainRow struct {
-	TenantID          string
-	EntityURL         string
-	OutstandingWakeID *string
+	TenantID  string
+	EntityURL string
+	WakeID    string
 }
 
 // The outstanding wakes among these entities whose time has come: one more emission each, the next
-// after twice the wait. Entities with nothing to do are not looked at again until something happens.
+// after twice the wait. Entities with nothing to do are not looked at again until something happens, nor wakes of
+// a runner that is not enabled until it is.
 func (q *Queries) EmitAgain(ctx context.Context, db DBTX, arg EmitAgainParams) ([]EmitAgainRow, error) {
 	rows, err := db.Query(ctx, emitAgain,
 		arg.EmitAgainMs,
@@ -187,7 +194,7 @@ func (q *Queries) EmitAgain(ctx context.Context, db DBTX, arg EmitAgainParams) (
 	var items []EmitAgainRow
 	for rows.Next() {
 		var i EmitAgainRow
-		if err := rows.Scan(&i.TenantID, &i.EntityURL, &i.OutstandingWakeID); err != nil {
+		if err := rows.Scan(&i.TenantID, &i.EntityURL, &i.WakeID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -344,6 +351,50 @@ func (q *Queries) PickDue(ctx context.Context, db DBTX, maxRows int32) ([]PickDu
 	var items []PickDueRow
 	for rows.Next() {
 		var i PickDueRow
+		if err := rows.Scan(&i.TenantID, &i.EntityURL); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const pickWaiting = `-- name: PickWaiting :many
+SELECT d.tenant_id, d.entity_url
+FROM wakelatch.runners r
+JOIN wakelatch.entities e ON e.tenant_id = r.tenant_id AND e.dispatch_runner_id = r.id
+JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
+WHERE r.admin_status = 'enabled' AND r.updated_at > $1::timestamptz
+  AND e.status IN ('idle', 'running')
+  AND d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL AND d.outstanding_wake_id IS NULL
+  AND d.parked_reason IS NULL AND d.next_attempt_at IS NULL
+LIMIT $2::integer
+`
+
+type PickWaitingParams struct {
+	Since   time.Time
+	MaxRows int32
+}
+
+type PickWaitingRow struct {
+	TenantID  string
+	EntityURL string
+}
+
+// Pending work that nothing wakes, of runners that were registered or enabled since: it waited for its runner, or was
+// armed by a transaction that had not seen it enabled. since is the database's clock.
+func (q *Queries) PickWaiting(ctx context.Context, db DBTX, arg PickWaitingParams) ([]PickWaitingRow, error) {
+	rows, err := db.Query(ctx, pickWaiting, arg.Since, arg.MaxRows)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PickWaitingRow
+	for rows.Next() {
+		var i PickWaitingRow
 		if err := rows.Scan(&i.TenantID, &i.EntityURL); err != nil {
 			return nil, err
 		}

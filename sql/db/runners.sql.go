@@ -449,19 +449,38 @@ func (q *Queries) RunnerDispatchCounts(ctx context.Context, db DBTX, arg RunnerD
 }
 
 const setRunnerAdminStatus = `-- name: SetRunnerAdminStatus :exec
-UPDATE wakelatch.runners
-SET admin_status = $1, updated_at = statement_timestamp()
-WHERE tenant_id = $2 AND id = $3 AND admin_status <> $1
+WITH changed AS (
+    UPDATE wakelatch.runners r
+    SET admin_status = $4, updated_at = statement_timestamp()
+    WHERE r.tenant_id = $5 AND r.id = $6 AND r.admin_status <> $4
+    RETURNING r.tenant_id, r.id, r.admin_status
+)
+INSERT INTO wakelatch.actions (tenant_id, id, action, runner_id, actor, reason)
+SELECT c.tenant_id, $1::text,
+       (CASE c.admin_status WHEN 'draining' THEN 'drained' ELSE c.admin_status END) AS action,
+       c.id, $2::text, NULLIF($3::text, '')
+FROM changed c
 `
 
 type SetRunnerAdminStatusParams struct {
+	ActionID    string
+	Actor       string
+	Reason      string
 	AdminStatus string
 	TenantID    string
 	ID          string
 }
 
+// What is so already makes no history.
 func (q *Queries) SetRunnerAdminStatus(ctx context.Context, db DBTX, arg SetRunnerAdminStatusParams) error {
-	_, err := db.Exec(ctx, setRunnerAdminStatus, arg.AdminStatus, arg.TenantID, arg.ID)
+	_, err := db.Exec(ctx, setRunnerAdminStatus,
+		arg.ActionID,
+		arg.Actor,
+		arg.Reason,
+		arg.AdminStatus,
+		arg.TenantID,
+		arg.ID,
+	)
 	return err
 }
 

@@ -120,9 +120,10 @@ SELECT 'I8', d.tenant_id, d.entity_url,
             ELSE 'wake ' || d.outstanding_wake_id || ' is out and was not appended again when its time came' END
 FROM wakelatch.entity_dispatch_state d
 JOIN wakelatch.entities e ON e.tenant_id = d.tenant_id AND e.url = d.entity_url
+JOIN wakelatch.runners r ON r.tenant_id = e.tenant_id AND r.id = e.dispatch_runner_id AND r.admin_status = 'enabled'
 WHERE d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL
-  AND e.status IN ('idle', 'running') AND e.dispatch_runner_id IS NOT NULL AND d.parked_reason IS NULL
-  AND (d.next_attempt_at IS NULL
+  AND e.status IN ('idle', 'running') AND d.parked_reason IS NULL
+  AND (d.next_attempt_at IS NULL AND r.updated_at < statement_timestamp() - ($2::bigint) * interval '1 millisecond'
        OR d.next_attempt_at < statement_timestamp() - ($2::bigint) * interval '1 millisecond')
 LIMIT $1::integer
 `

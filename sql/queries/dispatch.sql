@@ -120,17 +120,16 @@ LIMIT @max_rows::integer;
 -- a runner that is not enabled until it is.
 WITH due AS (
     SELECT d.tenant_id, d.entity_url,
-           CASE WHEN EXISTS (SELECT 1 FROM wakelatch.runners r
-                             WHERE r.tenant_id = d.tenant_id AND r.id = d.outstanding_runner_id AND r.admin_status = 'enabled')
-                THEN d.outstanding_wake_id END AS wake_id
+           COALESCE((SELECT d.outstanding_wake_id FROM wakelatch.runners r
+                     WHERE r.tenant_id = d.tenant_id AND r.id = d.outstanding_runner_id AND r.admin_status = 'enabled'), '')::text AS wake_id
     FROM (SELECT unnest(@tenant_ids::text[]) AS tenant_id, unnest(@entity_urls::text[]) AS entity_url) c
     JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = c.tenant_id AND d.entity_url = c.entity_url
     WHERE d.next_attempt_at <= statement_timestamp()
 )
 UPDATE wakelatch.entity_dispatch_state d
-SET outstanding_emissions = CASE WHEN d.outstanding_wake_id IS NULL THEN 0 WHEN due.wake_id IS NULL THEN d.outstanding_emissions
+SET outstanding_emissions = CASE WHEN d.outstanding_wake_id IS NULL THEN 0 WHEN due.wake_id = '' THEN d.outstanding_emissions
         ELSE d.outstanding_emissions + 1 END,
-    next_attempt_at = CASE WHEN due.wake_id IS NULL THEN NULL
+    next_attempt_at = CASE WHEN due.wake_id = '' THEN NULL
         ELSE statement_timestamp() + least(
             (@emit_again_ms::bigint) * power(2, least(d.outstanding_emissions, 20)),
             @emit_again_max_ms::bigint) * interval '1 millisecond' END

@@ -90,9 +90,18 @@ ORDER BY r.id
 LIMIT @max_rows::bigint;
 
 -- name: SetRunnerAdminStatus :exec
-UPDATE wakelatch.runners
-SET admin_status = @admin_status, updated_at = statement_timestamp()
-WHERE tenant_id = @tenant_id AND id = @id AND admin_status <> @admin_status;
+-- What is so already makes no history.
+WITH changed AS (
+    UPDATE wakelatch.runners r
+    SET admin_status = @admin_status, updated_at = statement_timestamp()
+    WHERE r.tenant_id = @tenant_id AND r.id = @id AND r.admin_status <> @admin_status
+    RETURNING r.tenant_id, r.id, r.admin_status
+)
+INSERT INTO wakelatch.actions (tenant_id, id, action, runner_id, actor, reason)
+SELECT c.tenant_id, @action_id::text,
+       (CASE c.admin_status WHEN 'draining' THEN 'drained' ELSE c.admin_status END) AS action,
+       c.id, @actor::text, NULLIF(@reason::text, '')
+FROM changed c;
 
 -- name: RecordRunnerHeartbeat :exec
 -- No indexed column changes: the update stays on its page. What is left out ('') keeps its value.

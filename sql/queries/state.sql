@@ -65,10 +65,9 @@ SELECT 'I8', d.tenant_id, d.entity_url,
             ELSE 'wake ' || d.outstanding_wake_id || ' is out and was not appended again when its time came' END
 FROM wakelatch.entity_dispatch_state d
 JOIN wakelatch.entities e ON e.tenant_id = d.tenant_id AND e.url = d.entity_url
+JOIN wakelatch.runners r ON r.tenant_id = e.tenant_id AND r.id = e.dispatch_runner_id AND r.admin_status = 'enabled'
 WHERE d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL
   AND e.status IN ('idle', 'running') AND d.parked_reason IS NULL
-  AND EXISTS (SELECT 1 FROM wakelatch.runners r WHERE r.tenant_id = e.tenant_id AND r.id = e.dispatch_runner_id
-              AND r.admin_status = 'enabled' AND r.updated_at < statement_timestamp() - (@overdue_ms::bigint) * interval '1 millisecond')
-  AND (d.next_attempt_at IS NULL
+  AND (d.next_attempt_at IS NULL AND r.updated_at < statement_timestamp() - (@overdue_ms::bigint) * interval '1 millisecond'
        OR d.next_attempt_at < statement_timestamp() - (@overdue_ms::bigint) * interval '1 millisecond')
 LIMIT @max_rows::integer;
