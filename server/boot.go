@@ -22,10 +22,7 @@ var ErrAddressInUse = errors.New("the address is in use: stop what listens there
 
 const (
 	// River has its listener, its leader's work and its workers' fetches.
-	jobsPoolSize      = 6
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
+	jobsPoolSize = 6
 )
 
 // boot starts everything in order: what a request needs is there before the first one is taken, and the
@@ -130,29 +127,79 @@ func (s *Server) loops(ctx context.Context) (run func(name string, l loop), stop
 	}
 }
 
-// serve takes requests. Its cleanup, from the last step to the first: not ready, the drain delay, an end
-// to what waits for news, and then the requests that are left.
-func (s *Server) serve(ctx context.Context, n *node) error {
+// listen opens an address.
+func listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", s.options.Listen)
+	listener, err := config.Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		err = ErrAddressInUse
 	}
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.options.Listen, err)
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return listener, nil
+}
+
+// serveMetrics answers what is asked of the node itself at an address of its own. It is stopped after the node
+// has drained, so that the last minutes are seen.
+func (s *Server) serveMetrics(ctx context.Context, handler http.Handler) error {
+	listener, err := listen(ctx, s.options.Access.MetricsListen)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: s.options.Access.ReadHeaderTimeout, ErrorLog: warnings(s.options.Logger),
+	}
+	var serving sync.WaitGroup
+	s.cleanup.add("metrics server", func(ctx context.Context) error {
+		defer serving.Wait()
+		if err := server.Shutdown(ctx); err != nil {
+			return errors.Join(err, server.Close())
+		}
+		return nil
+	})
+	s.mu.Lock()
+	s.metricsAddr = listener.Addr().String()
+	s.mu.Unlock()
+	serving.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(context.WithoutCancel(ctx), "metrics server", err)
+		}
+	})
+	s.options.Logger.InfoContext(ctx, "metrics are served", "address", s.metricsAddr)
+	return nil
+}
+
+// serve takes requests. Its cleanup, from the last step to the first: not ready, the drain delay, an end
+// to what waits for news, and then the requests that are left.
+func (s *Server) serve(ctx context.Context, n *node) error {
+	access := s.options.Access
+	listener, err := listen(ctx, s.options.Listen)
+	if err != nil {
+		return err
 	}
 	public, err := s.publicURL(listener.Addr())
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	base, endWaiting := context.WithCancel(context.WithoutCancel(ctx))
+	handler := n.handler(s, listener.Addr().String(), public)
 	server := &http.Server{
-		Handler:           n.handler(s, listener.Addr().String(), public),
+		Handler:           handler,
 		BaseContext:       func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: access.ReadHeaderTimeout,
+		IdleTimeout:       access.IdleTimeout,
+		MaxHeaderBytes:    access.MaxHeaderBytes,
 		ErrorLog:          warnings(s.options.Logger),
+	}
+	if n.certificate != nil {
+		server.TLSConfig = n.certificate.config()
+	}
+	if access.MetricsListen != "" {
+		if err := s.serveMetrics(ctx, handler.Operations()); err != nil {
+			endWaiting()
+			return errors.Join(err, listener.Close())
+		}
 	}
 	var serving sync.WaitGroup
 	s.cleanup.add("http server", func(ctx context.Context) error {
@@ -169,7 +216,11 @@ func (s *Server) serve(ctx context.Context, n *node) error {
 	s.addr, s.public = listener.Addr().String(), public
 	s.mu.Unlock()
 	serving.Go(func() {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		serve := server.Serve
+		if n.certificate != nil {
+			serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+		}
+		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			s.fail(base, "http server", err)
 		}
 	})
@@ -212,5 +263,5 @@ func (s *Server) publicURL(listening net.Addr) (*url.URL, error) {
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return &url.URL{Scheme: "http", Host: net.JoinHostPort(host, port)}, nil
+	return &url.URL{Scheme: s.options.Access.scheme(), Host: net.JoinHostPort(host, port)}, nil
 }

@@ -6,13 +6,13 @@ import (
 	"log"
 	"log/slog"
 	"net/url"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/wakelatch/wakelatch/jobs"
 	"github.com/wakelatch/wakelatch/server/api"
+	"github.com/wakelatch/wakelatch/server/apikey"
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entity"
 	"github.com/wakelatch/wakelatch/server/entitytype"
@@ -41,8 +41,11 @@ type node struct {
 	streams    *stream.Service
 	inspect    *inspect.Service
 	retention  *retention.Service
+	keys       *apikey.Directory // nil without authentication
 	gauges     *claim.Gauges
 	jobsGauges *jobs.Gauges
+
+	certificate *certificate // nil without TLS
 }
 
 // loop is a part that runs as long as the node does.
@@ -84,6 +87,9 @@ func (s *Server) newNode(ctx context.Context, pool, jobsPool *pgxpool.Pool) (*no
 		Claims: o.KeepClaims, History: o.KeepHistory, Wakes: o.KeepWakes, Interval: o.RetentionInterval,
 	})
 	n.inspect = inspect.New(inspect.Options{Pool: pool, SweepInterval: o.SweepInterval, RideOut: o.RideOut})
+	if err := n.guard(pool); err != nil {
+		return nil, err
+	}
 	n.gauges = claim.NewGauges(jobsPool, o.GaugeInterval, o.Logger, o.Registry)
 	n.jobsGauges = jobs.NewGauges(jobsPool, o.GaugeInterval, o.Logger, o.Registry)
 	if o.RuntimeMetrics {
@@ -99,9 +105,23 @@ func (s *Server) newNode(ctx context.Context, pool, jobsPool *pgxpool.Pool) (*no
 	return n, nil
 }
 
+// guard makes what decides on who may reach the node.
+func (n *node) guard(pool *pgxpool.Pool) (err error) {
+	o, access := n.options, n.options.Access
+	if access.Auth == AuthKeys {
+		n.keys = apikey.NewDirectory(apikey.Options{
+			DB: pool, Logger: o.Logger, Registerer: o.Registry, RideOut: o.RideOut, Rate: access.RateLimit, Burst: access.RateBurst,
+		})
+	}
+	if access.tls() {
+		n.certificate, err = newCertificate(access.TLSCert, access.TLSKey, o.Logger)
+	}
+	return err
+}
+
 // loops are the parts that run as long as the node does and that a request may need.
 func (n *node) loops() map[string]loop {
-	return map[string]loop{
+	all := map[string]loop{
 		"token view":     n.view.Run,
 		"claims":         n.claims.Run,
 		"entities":       n.entities.Run,
@@ -112,12 +132,26 @@ func (n *node) loops() map[string]loop {
 		"gauges":         n.gauges.Run,
 		"gauges of jobs": n.jobsGauges.Run,
 	}
+	if n.keys != nil {
+		all["api keys"] = n.keys.Run
+	}
+	if n.certificate != nil {
+		all["certificate"] = n.certificate.Run
+	}
+	return all
+}
+
+func (n *node) authenticator(listen string, public *url.URL) api.Authenticator {
+	if n.keys != nil {
+		return api.NewKeyAuth(n.keys)
+	}
+	return api.NewNoAuth(listen, public)
 }
 
 func (n *node) handler(s *Server, listen string, public *url.URL) *api.API {
 	o := n.options
 	return api.New(api.Options{
-		Auth: api.NewNoAuth(listen, public), PublicURL: public,
+		Auth: n.authenticator(listen, public), PublicURL: public,
 		Claims: n.claims, Entities: n.entities, Runners: n.runners, Types: n.types, Streams: n.streams,
 		Inspect: n.inspect,
 		View:    n.view, Keyring: n.keyring,
@@ -125,13 +159,11 @@ func (n *node) handler(s *Server, listen string, public *url.URL) *api.API {
 		RideOut: func(ctx context.Context, work func(context.Context) error) error {
 			return pg.RideOut(ctx, o.RideOut, work)
 		},
-		MaxBody: o.MaxBody, RequestTimeout: o.RideOut + requestMargin,
-		Logger: o.Logger, Registerer: o.Registry, Gatherer: o.Registry,
+		MaxBody: o.MaxBody, RequestTimeout: o.Access.RequestTimeout,
+		MetricsApart: o.Access.MetricsListen != "" || o.Access.Auth == AuthKeys,
+		Logger:       o.Logger, Registerer: o.Registry, Gatherer: o.Registry,
 	})
 }
-
-// requestMargin is what a request may take besides riding out an outage.
-const requestMargin = 20 * time.Second
 
 // Notify takes a hint from another node or from this one. It only marks and wakes.
 func (n *node) Notify(e notify.Event) {

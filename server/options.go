@@ -61,6 +61,8 @@ type Options struct {
 	LongPoll time.Duration
 	// MaxBody bounds a request's body in bytes; 8 MiB.
 	MaxBody int64
+	// Access says who may reach the node; nobody is asked who they are if it is zero.
+	Access Access
 
 	// Logger gets everything the node says; nil discards it.
 	Logger *slog.Logger
@@ -95,6 +97,7 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.ReconcileInterval, 2*time.Second)
 	setDefault(&o.GaugeInterval, 5*time.Second)
 	setDefault(&o.RideOut, 10*time.Second)
+	o.Access = o.Access.withDefaults(o.RideOut)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -128,5 +131,6 @@ func (o Options) validate() error {
 			wrong = append(wrong, fmt.Errorf("duration %s is negative", d))
 		}
 	}
+	wrong = append(wrong, o.Access.validate())
 	return errors.Join(wrong...)
 }

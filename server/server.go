@@ -30,6 +30,8 @@ type Server struct {
 	failure error
 	addr    string
 	public  *url.URL
+
+	metricsAddr string
 }
 
 // New makes a node that does nothing yet.
@@ -95,7 +97,14 @@ func (s *Server) Addr() string {
 }
 
 // URL is where this node is reached on its own address.
-func (s *Server) URL() string { return "http://" + s.Addr() }
+func (s *Server) URL() string { return s.options.Access.scheme() + "://" + s.Addr() }
+
+// MetricsAddr is the address of the metrics if they have one of their own, "" otherwise and before the node serves.
+func (s *Server) MetricsAddr() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.metricsAddr
+}
 
 // PublicURL is where runners reach the nodes; callbacks are made from it.
 func (s *Server) PublicURL() string {

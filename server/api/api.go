@@ -51,6 +51,8 @@ type Options struct {
 	MaxBody int64
 	// RequestTimeout bounds a request that does not wait for news; 0 means DefaultRequestTimeout.
 	RequestTimeout time.Duration
+	// MetricsApart leaves /metrics out of the handler; see API.Operations.
+	MetricsApart bool
 	// Logger gets one line a request. Required.
 	Logger *slog.Logger
 	// Registerer takes the package's metrics. Required.
@@ -65,6 +67,7 @@ type API struct {
 	metrics *metrics
 	table   []row
 	handler http.Handler
+	apart   http.Handler
 }
 
 // New makes the handler of a node.
@@ -86,7 +89,8 @@ func New(o Options) *API {
 	}
 	o.Logger = o.Logger.With("component", "api")
 	a := &API{options: o, metrics: newMetrics(o.Registerer), table: table()}
-	a.handler = a.observe(newRouter(a))
+	a.handler = a.observe(newRouter(a, func(rt route) bool { return !o.MetricsApart || rt.template != metricsPath }))
+	a.apart = a.observe(newRouter(a, func(rt route) bool { return rt.access == open }))
 	return a
 }
 
@@ -94,6 +98,10 @@ func New(o Options) *API {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.handler.ServeHTTP(w, r)
 }
+
+// Operations answers what is asked of the node itself, health and metrics, and nothing else. It asks nobody who they are
+// and is for an address that only its operators reach.
+func (a *API) Operations() http.Handler { return a.apart }
 
 // handlerFunc is a handler that returns its failure instead of writing it.
 type handlerFunc func(w http.ResponseWriter, r *http.Request) error
@@ -204,6 +212,9 @@ func (a *API) admit(rt route, r *http.Request) (*http.Request, error) {
 func (a *API) allowed(r *http.Request, need Role) (Identity, error) {
 	who, err := a.identify(r)
 	if err != nil {
+		return Identity{}, err
+	}
+	if err := a.options.Auth.Spend(who); err != nil {
 		return Identity{}, err
 	}
 	if !who.Allows(need) {

@@ -4,24 +4,21 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
+	"slices"
 
+	"github.com/wakelatch/wakelatch/server/apikey"
 	"github.com/wakelatch/wakelatch/server/stream"
 )
 
 // Role is what a caller may do.
-type Role string
+type Role = apikey.Role
 
-// The roles.
+// The roles; each may do what those before it may.
 const (
-	// RoleViewer reads.
-	RoleViewer Role = "viewer"
-	// RoleClient spawns entities, sends to them, signals them, and does what a viewer does.
-	RoleClient Role = "client"
-	// RoleRunner registers runners and entity types, works on wakes, and does what a client does: agents spawn and send.
-	RoleRunner Role = "runner"
-	// RoleAdmin may do everything.
-	RoleAdmin Role = "admin"
+	RoleViewer = apikey.Viewer
+	RoleClient = apikey.Client
+	RoleRunner = apikey.Runner
+	RoleAdmin  = apikey.Admin
 )
 
 // Identity is who sent a request.
@@ -29,25 +26,15 @@ type Identity struct {
 	Tenant    string
 	Principal Principal
 	Role      Role
+
+	key apikey.Key
 }
 
 // Allows says whether the identity may do what needs the role.
-func (i Identity) Allows(need Role) bool { return rank(i.Role) >= rank(need) }
+func (i Identity) Allows(need Role) bool { return rank(i.Role) > 0 && rank(i.Role) >= rank(need) }
 
-// rank orders the roles: each may do what those below it may. What is no role may do nothing, and nobody has it.
-func rank(r Role) int {
-	switch r {
-	case RoleViewer:
-		return 1
-	case RoleClient:
-		return 2
-	case RoleRunner:
-		return 3
-	case RoleAdmin:
-		return 4
-	}
-	return 0
-}
+// rank orders the roles. What is no role may do nothing, and nobody has it.
+func rank(r Role) int { return slices.Index(apikey.Roles(), r) + 1 }
 
 // Authenticator is the seam between the wire and whatever proves who calls.
 type Authenticator interface {
@@ -55,6 +42,11 @@ type Authenticator interface {
 	Admit(r *http.Request) error
 	// Identify says who sent an admitted request.
 	Identify(r *http.Request) (Identity, error)
+	// Spend refuses a request of somebody who sends too many.
+	Spend(who Identity) error
+	// Beside is the tenant that is proven by what a request carries besides the token of a claim, "" for none. It does
+	// not wait for long and it does not count the request.
+	Beside(r *http.Request) string
 }
 
 // ForbiddenError is a request that its caller may not make.
@@ -69,7 +61,7 @@ type ForbiddenError struct {
 func (e *ForbiddenError) Error() string { return e.Why }
 
 func wrongRole(has, need Role) error {
-	return &ForbiddenError{Code: "FORBIDDEN", Why: fmt.Sprintf("the caller's role is %s, and this needs %s or more; use a key of such a role", has, need)}
+	return &ForbiddenError{Code: codeForbidden, Why: fmt.Sprintf("the caller's role is %s, and this needs %s or more; use a key of such a role", has, need)}
 }
 
 // UnauthorizedError is a request without a proof that it needs, or with one that does not hold.
@@ -95,15 +87,30 @@ const (
 	principalHeader  = "Electric-Principal"
 )
 
-// claimSecret is the token that a callback, an append or a tag write carries: the claim token's header
-// is read before the bearer, because a runner behind a proxy may need the latter for an API key.
+// claimSecret is the token that a callback, an append or a tag write carries: the claim token's header is read before
+// the bearer, because the latter may be an API key, which is no token.
 func claimSecret(r *http.Request) string {
 	if secret := r.Header.Get(claimTokenHeader); secret != "" {
 		return secret
 	}
-	scheme, secret, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
-		return ""
+	if secret := bearer(r); !apikey.Looks(secret) {
+		return secret
 	}
-	return strings.TrimSpace(secret)
+	return ""
+}
+
+// still says whether who waited for news may have it: a key may have been revoked in the meantime. A token needs no
+// second look, since who held the claim has read the stream before.
+func (a *API) still(r *http.Request) error {
+	if claimSecret(r) != "" {
+		return nil
+	}
+	_, err := a.options.Auth.Identify(r)
+	return err
+}
+
+// sameTenant refuses a token beside a key of another tenant.
+func (a *API) sameTenant(r *http.Request, tenant string) bool {
+	beside := a.options.Auth.Beside(r)
+	return beside == "" || beside == tenant
 }

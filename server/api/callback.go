@@ -58,7 +58,7 @@ func (a *API) callback(w http.ResponseWriter, r *http.Request) error {
 // holder is the claim whose token the request carries. The token proves it, whatever else the request says.
 func (a *API) holder(r *http.Request) (claim.Key, error) {
 	c, err := a.options.Keyring.Verify(token.ClaimToken, "", claimSecret(r))
-	if err != nil || c.Consumer != r.PathValue("consumer") {
+	if err != nil || c.Consumer != r.PathValue("consumer") || !a.sameTenant(r, c.Tenant) {
 		return claim.Key{}, &UnauthorizedError{
 			Why: "Invalid claim token: send the claimToken of this wake's claim in electric-claim-token or as a bearer",
 		}

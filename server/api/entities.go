@@ -56,7 +56,9 @@ func (a *API) getEntity(w http.ResponseWriter, r *http.Request) error {
 		if invalid != nil {
 			return invalid
 		}
-		found, err = a.options.Entities.Wait(r.Context(), tenant, url, version)
+		if found, err = a.options.Entities.Wait(r.Context(), tenant, url, version); err == nil {
+			err = a.still(r)
+		}
 	default:
 		return invalid("live", "must be long-poll")
 	}

@@ -3,9 +3,11 @@ package api
 import (
 	"cmp"
 	"errors"
+	"math"
 	"net/http"
 	"strconv"
 
+	"github.com/wakelatch/wakelatch/server/apikey"
 	"github.com/wakelatch/wakelatch/server/batch"
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entity"
@@ -19,6 +21,9 @@ import (
 const (
 	codeNotFound = "NOT_FOUND"
 	codeInvalid  = "INVALID_REQUEST"
+
+	codeForbidden    = "FORBIDDEN"
+	codeUnauthorized = "UNAUTHORIZED"
 )
 
 // table is every failure that has a place on the wire, the narrow ones first. What is not in it is a
@@ -33,9 +38,9 @@ func table() []row {
 		}),
 		is("api.errDraining", errDraining, http.StatusServiceUnavailable, "DRAINING", again("1")),
 		is("api.errEpochMismatch", errEpochMismatch, http.StatusConflict, "EPOCH_MISMATCH"),
-		is("api.errNotOwner", errNotOwner, http.StatusForbidden, "FORBIDDEN"),
-		as[*UnauthorizedError]("api.UnauthorizedError", http.StatusUnauthorized, "UNAUTHORIZED"),
-		as[*ForbiddenError]("api.ForbiddenError", http.StatusForbidden, "FORBIDDEN", func(r *row) {
+		is("api.errNotOwner", errNotOwner, http.StatusForbidden, codeForbidden),
+		as[*UnauthorizedError]("api.UnauthorizedError", http.StatusUnauthorized, codeUnauthorized, prove()),
+		as[*ForbiddenError]("api.ForbiddenError", http.StatusForbidden, codeForbidden, func(r *row) {
 			r.code = func(err error) string {
 				forbidden, _ := errors.AsType[*ForbiddenError](err)
 				return forbidden.Code
@@ -45,13 +50,24 @@ func table() []row {
 		as[*http.MaxBytesError]("http.MaxBytesError", http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE",
 			say("the body is larger than this server takes")),
 
-		is("claim.ErrForeignRunner", claim.ErrForeignRunner, http.StatusForbidden, "FORBIDDEN"),
+		is("apikey.ErrUnknown", apikey.ErrUnknown, http.StatusUnauthorized, codeUnauthorized, prove()),
+		is("apikey.ErrRevoked", apikey.ErrRevoked, http.StatusUnauthorized, codeUnauthorized, prove()),
+		is("apikey.ErrExpired", apikey.ErrExpired, http.StatusUnauthorized, codeUnauthorized, prove()),
+		as[*apikey.LimitedError]("apikey.LimitedError", http.StatusTooManyRequests, "RATE_LIMITED", send(func(h http.Header, e *apikey.LimitedError) {
+			h.Set("Retry-After", strconv.Itoa(int(math.Ceil(max(e.After.Seconds(), 1)))))
+		})),
+		is("apikey.ErrBusy", apikey.ErrBusy, http.StatusServiceUnavailable, "UNAVAILABLE", again("1")),
+		// Keys are made, listed and revoked from the command line.
+		is("apikey.ErrNotFound", apikey.ErrNotFound, http.StatusNotFound, codeNotFound),
+		as[*apikey.InvalidError]("apikey.InvalidError", http.StatusBadRequest, codeInvalid, field(func(e *apikey.InvalidError) string { return e.Field })),
+
+		is("claim.ErrForeignRunner", claim.ErrForeignRunner, http.StatusForbidden, codeForbidden),
 		is("claim.ErrAlreadyClaimed", claim.ErrAlreadyClaimed, http.StatusConflict, "ALREADY_CLAIMED"),
 		is("claim.ErrNoPendingWork", claim.ErrNoPendingWork, http.StatusConflict, "NO_PENDING_WORK"),
 		is("claim.ErrAlreadyConfirmed", claim.ErrAlreadyConfirmed, http.StatusConflict, "ALREADY_CONFIRMED"),
 		is("claim.ErrUnknownClaim", claim.ErrUnknownClaim, http.StatusNotFound, codeNotFound),
 		as[*claim.LostError]("claim.LostError", http.StatusConflict, "CLAIM_LOST", tell(lostDetails)),
-		is("claim.ErrForeignToken", claim.ErrForeignToken, http.StatusUnauthorized, "UNAUTHORIZED"),
+		is("claim.ErrForeignToken", claim.ErrForeignToken, http.StatusUnauthorized, codeUnauthorized, prove()),
 		is("claim.ErrClaimLost", claim.ErrClaimLost, http.StatusConflict, "CLAIM_LOST"),
 		// The claim handler answers these two itself, with 204 and 200.
 		is("claim.ErrNothingForYou", claim.ErrNothingForYou, http.StatusNotFound, codeNotFound),
@@ -60,7 +76,7 @@ func table() []row {
 		is("entity.ErrNotFound", entity.ErrNotFound, http.StatusNotFound, codeNotFound),
 		is("entity.ErrUnknownType", entity.ErrUnknownType, http.StatusNotFound, "UNKNOWN_ENTITY_TYPE"),
 		is("entity.ErrUnknownRunner", entity.ErrUnknownRunner, http.StatusBadRequest, "UNKNOWN_RUNNER"),
-		is("entity.ErrFenced", entity.ErrFenced, http.StatusUnauthorized, "UNAUTHORIZED", say(invalidWrite+": its claim is over")),
+		is("entity.ErrFenced", entity.ErrFenced, http.StatusUnauthorized, codeUnauthorized, prove(), say(invalidWrite+": its claim is over")),
 		// The entity handler answers this one itself, with 204.
 		is("entity.ErrTimeout", entity.ErrTimeout, http.StatusServiceUnavailable, "UNAVAILABLE", again("1")),
 		as[*entity.NotRunningError]("entity.NotRunningError", http.StatusConflict, "NOT_RUNNING", tell(func(e *entity.NotRunningError) map[string]any {
@@ -81,13 +97,13 @@ func table() []row {
 
 		is("runner.ErrNotFound", runner.ErrNotFound, http.StatusNotFound, codeNotFound),
 		is("runner.ErrDisabled", runner.ErrDisabled, http.StatusConflict, "RUNNER_DISABLED"),
-		is("runner.ErrForeign", runner.ErrForeign, http.StatusForbidden, "FORBIDDEN"),
+		is("runner.ErrForeign", runner.ErrForeign, http.StatusForbidden, codeForbidden),
 		as[*runner.InvalidError]("runner.InvalidError", http.StatusBadRequest, codeInvalid, field(func(e *runner.InvalidError) string { return e.Field })),
 
 		is("stream.ErrNotFound", stream.ErrNotFound, http.StatusNotFound, codeNotFound),
 		is("stream.ErrExists", stream.ErrExists, http.StatusConflict, "STREAM_EXISTS"),
-		is("stream.ErrFenced", stream.ErrFenced, http.StatusUnauthorized, "UNAUTHORIZED", say(invalidWrite+": its claim is over")),
-		is("stream.ErrForbidden", stream.ErrForbidden, http.StatusForbidden, "FORBIDDEN"),
+		is("stream.ErrFenced", stream.ErrFenced, http.StatusUnauthorized, codeUnauthorized, prove(), say(invalidWrite+": its claim is over")),
+		is("stream.ErrForbidden", stream.ErrForbidden, http.StatusForbidden, codeForbidden),
 		is("stream.ErrContentTypeMismatch", stream.ErrContentTypeMismatch, http.StatusConflict, "CONTENT_TYPE_MISMATCH"),
 		is("stream.ErrStreamSeq", stream.ErrStreamSeq, http.StatusConflict, "STREAM_SEQ_CONFLICT"),
 		as[*stream.ClosedError]("stream.ClosedError", http.StatusConflict, "STREAM_CLOSED", send(func(h http.Header, e *stream.ClosedError) {
@@ -103,8 +119,8 @@ func table() []row {
 		})),
 		as[*stream.InvalidError]("stream.InvalidError", http.StatusBadRequest, codeInvalid, field(func(e *stream.InvalidError) string { return e.Field })),
 
-		as[*token.RefusedError]("token.RefusedError", http.StatusUnauthorized, "UNAUTHORIZED", say(invalidWrite+": it is not the stream's current one")),
-		is("token.ErrRefused", token.ErrRefused, http.StatusUnauthorized, "UNAUTHORIZED", say(invalidWrite+": it is not the stream's current one")),
+		as[*token.RefusedError]("token.RefusedError", http.StatusUnauthorized, codeUnauthorized, prove(), say(invalidWrite+": it is not the stream's current one")),
+		is("token.ErrRefused", token.ErrRefused, http.StatusUnauthorized, codeUnauthorized, prove(), say(invalidWrite+": it is not the stream's current one")),
 
 		is("batch.ErrStopped", batch.ErrStopped, http.StatusServiceUnavailable, "DRAINING", say(stopping), again("1")),
 		// stream.ErrUnavailable is this error too.

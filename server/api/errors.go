@@ -97,6 +97,9 @@ func send[E error](set func(http.Header, E)) func(*row) {
 // again sends Retry-After.
 func again(seconds string) func(*row) { return func(r *row) { r.header = retryAfter(seconds) } }
 
+// prove says in a header how a caller proves who it is.
+func prove() func(*row) { return func(r *row) { r.header = challenge } }
+
 // answer is what a failure looks like to the caller.
 type answer struct {
 	Status  int            `json:"-"`

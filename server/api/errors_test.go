@@ -33,7 +33,7 @@ func TestEveryErrorOfTheDomainHasARow(t *testing.T) {
 		rows[name] = true
 	}
 	found := 0
-	for _, pkg := range []string{"claim", "entity", "entitytype", "runner", "stream", "token", "batch"} {
+	for _, pkg := range []string{"apikey", "claim", "entity", "entitytype", "runner", "stream", "token", "batch"} {
 		for _, name := range exportedErrors(t, filepath.Join("..", pkg)) {
 			found++
 			full := pkg + "." + name

@@ -10,10 +10,13 @@ import (
 )
 
 // everybody takes every request for one of the same caller.
-type everybody struct{ api.Identity }
+type everybody struct {
+	api.NoAuth
+	api.Identity
+}
 
-func (e everybody) Admit(*http.Request) error                    { return nil }
-func (e everybody) Identify(*http.Request) (api.Identity, error) { return e.Identity, nil }
+func (e *everybody) Admit(*http.Request) error                    { return nil }
+func (e *everybody) Identify(*http.Request) (api.Identity, error) { return e.Identity, nil }
 
 func TestARouteAsksForItsRole(t *testing.T) {
 	for _, tc := range []struct {
@@ -33,7 +36,7 @@ func TestARouteAsksForItsRole(t *testing.T) {
 		{api.RoleViewer, "DELETE", "/v1/stream/a", true},
 	} {
 		s := serve(t, func(o *api.Options) {
-			o.Auth = everybody{api.Identity{Tenant: "a", Principal: api.Principal{Kind: "user", ID: "alice"}, Role: tc.role}}
+			o.Auth = &everybody{Identity: api.Identity{Tenant: "a", Principal: api.Principal{Kind: "user", ID: "alice"}, Role: tc.role}}
 		})
 		// What is not refused goes on to bad input: [] is no object.
 		got := s.do(tc.method, tc.path, `[]`)

@@ -29,7 +29,7 @@ func (a *API) routes() []route {
 		{"HEAD", "/healthz", open, a.healthz},
 		{"GET", "/readyz", open, a.readyz},
 		{"HEAD", "/readyz", open, a.readyz},
-		{"GET", "/metrics", open, a.serveMetrics()},
+		{"GET", metricsPath, open, a.serveMetrics()},
 
 		{"POST", "/_electric/runners", asRunner, a.registerRunner},
 		{"GET", "/_electric/runners", asViewer, a.listRunners},
@@ -81,15 +81,20 @@ func (a *API) routes() []route {
 	}
 }
 
+const metricsPath = "/metrics"
+
 // wildPath is the one variable that spans segments. Its value stays percent-encoded: whoever takes a
 // path apart must see which slashes were sent as slashes.
 const wildPath = "path"
 
 // newRouter holds all of what is used of mux, whose defaults would match an encoded slash as a slash,
 // redirect a doubled one, and send a 405 without Allow.
-func newRouter(a *API) http.Handler {
+func newRouter(a *API, mounted func(route) bool) http.Handler {
 	router := mux.NewRouter().UseEncodedPath().SkipClean(true)
 	for _, rt := range a.routes() {
+		if !mounted(rt) {
+			continue
+		}
 		added := router.NewRoute()
 		if strings.HasPrefix(rt.template, "/{") {
 			// Before the path: a route that fails after its path matched makes mux forget that an earlier one

@@ -48,6 +48,9 @@ func (a *API) readAny(w http.ResponseWriter, r *http.Request, path stream.Path) 
 		return a.followStream(w, r, req)
 	}
 	page, err := a.options.Streams.Read(r.Context(), req)
+	if err == nil && req.Live {
+		err = a.still(r)
+	}
 	if err != nil {
 		return err
 	}

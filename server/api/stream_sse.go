@@ -54,7 +54,10 @@ func (a *API) followStream(w http.ResponseWriter, r *http.Request, req stream.Re
 			return nil //nolint:nilerr // a reader or a node that leaves is no failure
 		}
 		req.From, req.Live = page.Next, true
-		if page, err = a.options.Streams.Read(r.Context(), req); err != nil {
+		if page, err = a.options.Streams.Read(r.Context(), req); err == nil {
+			err = a.still(r)
+		}
+		if err != nil {
 			lineOf(r.Context()).err = err
 			return nil //nolint:nilerr // the answer has begun, so the failure is for the log alone
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/url"
@@ -149,18 +150,39 @@ func (a *API) deleteStream(w http.ResponseWriter, r *http.Request, path stream.P
 }
 
 // streamKey is the caller's stream at the path, for who has the role. A runner reads its entity's stream with the write
-// token of its claim where it has no key of its own: the token names the tenant.
+// token of its claim: the token names the tenant, and a key that may stand beside it is not needed. The wakes of a runner
+// are its owner's to read.
 func (a *API) streamKey(r *http.Request, path stream.Path, need Role) (stream.Key, error) {
-	who, err := a.allowed(r, need)
-	if err == nil {
-		return stream.Key{Tenant: who.Tenant, Path: path}, nil
-	}
 	if path.Kind() == stream.Main && claimSecret(r) != "" {
 		if tenant, _, refused := a.writeHolder(r, string(path)); refused == nil {
 			return stream.Key{Tenant: tenant, Path: path}, nil
 		}
 	}
-	return stream.Key{}, err
+	if path.Kind() == stream.Wake {
+		need = RoleRunner
+	}
+	who, err := a.allowed(r, need)
+	if err != nil {
+		return stream.Key{}, err
+	}
+	if path.Kind() == stream.Wake && !who.Allows(RoleAdmin) {
+		if err := a.owns(r.Context(), who, path.RunnerID()); err != nil {
+			return stream.Key{}, err
+		}
+	}
+	return stream.Key{Tenant: who.Tenant, Path: path}, nil
+}
+
+// owns says whether the runner is the caller's.
+func (a *API) owns(ctx context.Context, who Identity, id string) error {
+	found, err := a.options.Runners.Get(ctx, who.Tenant, id)
+	if err != nil {
+		return err
+	}
+	if found.OwnerPrincipal != who.Principal.URL() {
+		return errNotOwner
+	}
+	return nil
 }
 
 func setInfo(h http.Header, info stream.Info) {

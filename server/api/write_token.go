@@ -33,6 +33,9 @@ func (a *API) writeHolder(r *http.Request, path string) (tenant string, holder s
 	if err != nil {
 		return "", stream.Holder{}, err
 	}
+	if !a.sameTenant(r, held.Tenant) {
+		return "", stream.Holder{}, invalidWriteToken("it belongs to another tenant than the API key beside it")
+	}
 	lineOf(r.Context()).tenant = held.Tenant
 	note(r.Context(), slog.String("consumer_id", held.Consumer), slog.Int64("epoch", held.Epoch))
 	return held.Tenant, stream.Holder{Consumer: held.Consumer, Epoch: held.Epoch}, nil
