@@ -61,8 +61,11 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// cut loses the answer to one transaction, and the connection it came by.
-type cut struct{ armed atomic.Bool }
+// cut loses the answer to one transaction, and the connection it came by. Those before it may pass.
+type cut struct {
+	armed  atomic.Bool
+	passes atomic.Int32
+}
 
 // pool is a pool like another one, whose connections may be cut.
 func (c *cut) pool(t *testing.T, like *pgxpool.Config) *pgxpool.Pool {
@@ -96,7 +99,7 @@ func (c *cutConn) Read(b []byte) (int, error) {
 	// A statement that is only being prepared has run nothing.
 	ran := bytes.Contains(c.answer, []byte("SELECT ")) || bytes.Contains(c.answer, []byte("COMMIT"))
 	c.answer = nil
-	if ran && c.cut.armed.CompareAndSwap(true, false) {
+	if ran && c.cut.armed.Load() && c.cut.passes.Add(-1) < 0 && c.cut.armed.CompareAndSwap(true, false) {
 		_ = c.Close()
 		return 0, io.ErrUnexpectedEOF
 	}

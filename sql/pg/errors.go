@@ -26,15 +26,16 @@ func ConstraintName(err error) string {
 	return ""
 }
 
-// IsContention reports that the transaction met another one: a lock time-out, a deadlock or a
-// serialization failure. Nothing was written and the same work may be tried again.
+// IsContention reports that the transaction met another one, with a lock time-out, a deadlock or a
+// serialization failure, or that a statement took longer than StatementTimeout. Nothing was written and the same
+// work may be tried again: each part of it by itself, since one part may be what was in the way or too slow.
 func IsContention(err error) bool {
 	var pgErr *pgconn.PgError
 	if !errors.As(err, &pgErr) {
 		return false
 	}
 	switch pgErr.Code {
-	case pgerrcode.LockNotAvailable, pgerrcode.DeadlockDetected, pgerrcode.SerializationFailure:
+	case pgerrcode.LockNotAvailable, pgerrcode.DeadlockDetected, pgerrcode.SerializationFailure, pgerrcode.QueryCanceled:
 		return true
 	}
 	return false
@@ -50,7 +51,7 @@ func IsUnavailable(err error) bool {
 		switch pgErr.Code {
 		case pgerrcode.AdminShutdown, pgerrcode.CrashShutdown, pgerrcode.CannotConnectNow,
 			pgerrcode.DatabaseDropped, pgerrcode.TooManyConnections, pgerrcode.IdleInTransactionSessionTimeout,
-			pgerrcode.IdleSessionTimeout, pgerrcode.QueryCanceled, pgerrcode.ReadOnlySQLTransaction:
+			pgerrcode.IdleSessionTimeout, pgerrcode.ReadOnlySQLTransaction:
 			return true
 		}
 		return pgerrcode.IsConnectionException(pgErr.Code) || pgerrcode.IsInsufficientResources(pgErr.Code) ||

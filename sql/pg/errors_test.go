@@ -48,3 +48,14 @@ func TestTimeoutsHoldFromTheFirstStatement(t *testing.T) {
 	require.True(t, pg.IsUnavailable(err), "got %v", err)
 	_ = holder.Rollback(context.WithoutCancel(t.Context()))
 }
+
+// A set that is too slow is taken apart: one part may be what makes it slow, and the database is not away.
+func TestAStatementThatIsTooSlowIsTriedAgainInParts(t *testing.T) {
+	t.Parallel()
+	err := pg.InTx(t.Context(), newPool(t, dbtest.New(t).DSN), func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `SET LOCAL statement_timeout = 10; SELECT pg_sleep(10)`)
+		return err
+	})
+	require.True(t, pg.IsContention(err), "got %v", err)
+	require.False(t, pg.IsUnavailable(err))
+}
