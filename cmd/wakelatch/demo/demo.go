@@ -70,18 +70,16 @@ func Run(ctx context.Context, o Options) error {
 	verdict, err := s.run(ctx)
 	switch {
 	case ctx.Err() != nil:
-		err = errors.Join(ErrInterrupted, os.RemoveAll(logs))
+		return errors.Join(ErrInterrupted, s.left, os.RemoveAll(logs))
 	case err == nil:
 		o.Screen.Print(verdict.lines(o.BreakFence)...)
 		if len(verdict.Problems) == 0 {
-			return os.RemoveAll(logs)
+			return errors.Join(s.left, os.RemoveAll(logs))
 		}
 		err = ErrFailed
 	}
-	if !errors.Is(err, ErrInterrupted) {
-		o.Screen.Print("Logs of all processes: " + logs)
-	}
-	return err
+	o.Screen.Print("Logs of all processes: " + logs)
+	return errors.Join(err, s.left)
 }
 
 // show is one run of the demo.
@@ -89,6 +87,7 @@ type show struct {
 	Options
 	logs  string
 	begun time.Time
+	left  error // what could not be ended
 }
 
 func (s *show) news(format string, args ...any) {
@@ -96,33 +95,33 @@ func (s *show) news(format string, args ...any) {
 }
 
 // run starts what the demo stands on: Postgres, and the group of the processes.
-func (s *show) run(ctx context.Context) (v Verdict, err error) {
+func (s *show) run(ctx context.Context) (Verdict, error) {
 	ctx, failed := context.WithCancelCause(ctx)
 	defer failed(nil)
 	postgres, err := localpg.Start(ctx, localpg.Options{DataDir: s.DataDir, BinDir: s.PostgresBin, Progress: s.Progress})
 	if err != nil {
-		return v, err
+		return Verdict{}, err
 	}
 	defer func() {
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 		defer cancel()
-		err = errors.Join(err, postgres.Stop(stop))
+		s.left = postgres.Stop(stop)
 	}()
 	pool, err := pg.NewPool(ctx, pg.PoolOptions{DSN: postgres.DSN("postgres"), ApplicationName: "wakelatch demo", MaxConns: poolSize})
 	if err != nil {
-		return v, err
+		return Verdict{}, err
 	}
 	defer pool.Close()
 	if err := s.migrate(ctx, pool); err != nil {
-		return v, err
+		return Verdict{}, err
 	}
 	s.news("Postgres %d runs, pid %d", postgres.Version(), postgres.PID())
 	processes, err := newCrew(ctx, s.Options, s.logs, failed)
 	if err != nil {
-		return v, err
+		return Verdict{}, err
 	}
 	defer processes.close()
-	v, err = s.play(ctx, processes, postgres.DSN("postgres"), &rows{pool: pool, queries: db.New()})
+	v, err := s.play(ctx, processes, postgres.DSN("postgres"), &rows{pool: pool, queries: db.New()})
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}

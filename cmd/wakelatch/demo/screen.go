@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -77,7 +78,7 @@ func (s *Screen) Show(b Board) {
 	}
 	if b.Elapsed-s.said >= plainEvery {
 		s.said = b.Elapsed
-		s.say(fmt.Sprintf("%6.1f s  %s", b.Elapsed.Seconds(), strings.Join(progress(b), "; ")))
+		s.say(fmt.Sprintf("%6.1f s  messages: %s; claims: %s", b.Elapsed.Seconds(), b.messages(), b.claims()))
 	}
 }
 
@@ -104,10 +105,7 @@ func (s *Screen) say(line string) { _, _ = fmt.Fprintln(s.Out, line) }
 // paint writes the table over the last one, each line cut to the window and no more lines than it has.
 func (s *Screen) paint() {
 	width, height := s.Size()
-	lines := s.table()
-	if room := height - 1; len(lines) > room {
-		lines = lines[:room]
-	}
+	lines := s.table(height - 1)
 	var b strings.Builder
 	if s.painted > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA", min(s.painted, height-1))
@@ -121,22 +119,30 @@ func (s *Screen) paint() {
 	_, _ = io.WriteString(s.Out, b.String())
 }
 
-// table is the board in lines, the most important first, and the news that there is room for last.
-func (s *Screen) table() []string {
-	lines := append([]string{fmt.Sprintf("wakelatch demo %50.1f s", s.board.Elapsed.Seconds()), ""}, progress(s.board)...)
-	lines = append(lines, "")
-	for _, r := range append(append([]Row{}, s.board.Nodes...), s.board.Runners...) {
+// table is the board in lines, the most important first, and as much of the latest news as there is room for.
+func (s *Screen) table(room int) []string {
+	lines := []string{
+		fmt.Sprintf("wakelatch demo %50.1f s", s.board.Elapsed.Seconds()), "",
+		"messages   " + s.board.messages(), "claims     " + s.board.claims(), "",
+	}
+	for _, r := range slices.Concat(s.board.Nodes, s.board.Runners) {
 		lines = append(lines, fmt.Sprintf("%-9s  %-8s %3.0f s   pid %-8d %s", r.Name, r.State, r.For.Seconds(), r.PID, r.Work))
 	}
-	return append(append(lines, ""), s.news...)
+	lines = append(lines, "")
+	if len(lines) > room {
+		return lines[:room]
+	}
+	news := s.news
+	if most := room - len(lines); len(news) > most {
+		news = news[len(news)-most:]
+	}
+	return append(lines, news...)
 }
 
-// progress is how far the work is: messages, and claims.
-func progress(b Board) []string {
-	return []string{
-		fmt.Sprintf("messages   %d sent, %d handled", b.Sent, b.Handled),
-		fmt.Sprintf("claims     %d active, %d released, %d expired", b.Active, b.Claims.Released, b.Claims.Expired),
-	}
+func (b Board) messages() string { return fmt.Sprintf("%d sent, %d handled", b.Sent, b.Handled) }
+
+func (b Board) claims() string {
+	return fmt.Sprintf("%d active, %d released, %d expired", b.Active, b.Claims.Released, b.Claims.Expired)
 }
 
 // colored marks the states of processes in a line.
