@@ -70,6 +70,8 @@ func (s *Service) writeTag(ctx context.Context, r TagRequest, remove bool) (e En
 	switch {
 	case err != nil:
 		return Entity{}, "", fmt.Errorf("write tag %q of entity %s: %w", r.Key, r.EntityURL, err)
+	case !found && r.Holder != nil:
+		return Entity{}, "", ErrFenced
 	case !found:
 		return Entity{}, "", fmt.Errorf("entity %s: %w", r.EntityURL, ErrNotFound)
 	case row.Outcome == "fenced":

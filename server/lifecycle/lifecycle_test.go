@@ -43,6 +43,14 @@ func lifecycles() map[string]func(story) {
 		"every-notify-dropped":                          everyNotifyDropped,
 		"every-spelling-of-the-main-stream-is-fenced":   everySpellingOfTheMainStream,
 
+		"moved-while-pending-claimed-and-paused":      movedWhilePendingClaimedAndPaused,
+		"move-races-claim":                            moveRacesClaim,
+		"respawned-under-its-old-name":                respawnedUnderItsOldName,
+		"deletion-of-a-large-entity":                  deletionOfALargeEntity,
+		"drained-runner-finishes-and-gets-no-more":    drainedRunnerFinishesAndGetsNoMore,
+		"deleted-runner-leaves-its-work-waiting":      deletedRunnerLeavesItsWorkWaiting,
+		"enabling-races-sending":                      enablingRacesSending,
+
 		"what-is-past-its-age-is-removed":          whatIsPastItsAgeIsRemoved,
 		"a-wake-stream-reads-from-its-first-event": aWakeStreamReadsFromItsFirstEvent,
 	}

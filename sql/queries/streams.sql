@@ -15,7 +15,7 @@ FOR UPDATE OF s;
 -- the batch, which is right because the batch holds, for one producer of one stream, a run of consecutive
 -- sequence numbers of one epoch, beginning at first_seq, and nothing of a stream behind an item that states
 -- a stream_seq or closes it. The fence, which unfenced leaves out, comes before whatever a writer whose claim is over could
--- otherwise learn or change. An item with retry may have been written before; its key tells. A stream that was made
+-- otherwise learn or change, that the stream is gone included. An item with retry may have been written before; its key tells. A stream that was made
 -- after the locks were taken is judged without one: if it has changed by the time it is written, its tail is made
 -- impossible (streams_tail_positive), which undoes the batch.
 WITH item AS (
@@ -42,7 +42,7 @@ WITH item AS (
     SELECT i.ord, i.tenant_id, i.path, i.producer_id, i.producer_epoch, i.seq, i.size, i.stream_seq, i.closes, i.key, s.tail, s.closed_at, s.outside_tail > s.claim_outside_tail AS outside,
            p.epoch AS known_epoch, p.last_seq AS known_seq, p.end_offset AS known_end, w.end_offset AS written_end,
            CASE
-               WHEN s.path IS NULL THEN 'not_found'
+               WHEN s.path IS NULL THEN CASE WHEN i.consumer = '' THEN 'not_found' ELSE 'fenced' END
                WHEN w.end_offset IS NOT NULL THEN 'appended'
                WHEN s.kind = 'wake' THEN 'forbidden'
                WHEN s.kind = 'main' AND NOT @unfenced::boolean AND (i.consumer = s.claim_consumer_id AND i.epoch = s.claim_epoch
