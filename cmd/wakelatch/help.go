@@ -38,6 +38,36 @@ func overview() string {
 	return b.String()
 }
 
+// settingsTable is what the README says of the settings of a node, one row each.
+func settingsTable() string {
+	var b strings.Builder
+	b.WriteString("| Setting | Default | Of | What it does |\n|---|---|---|---|\n")
+	for _, s := range settings() {
+		var of []string
+		for _, cmd := range commands() {
+			if s.in&cmd.kind != 0 && cmd.kind&forNodes != 0 {
+				of = append(of, cmd.name)
+			}
+		}
+		if len(of) == 0 {
+			continue
+		}
+		value, fallback := s.kind, s.fallback
+		if value != "" {
+			value = " " + value
+		}
+		if fallback != "" {
+			fallback = "`" + fallback + "`"
+		}
+		help, _, _ := strings.Cut(s.help, " (default")
+		if _, text, ok := strings.Cut(s.help, "(default: "); ok {
+			fallback = strings.TrimSuffix(text, ")")
+		}
+		fmt.Fprintf(&b, "| `--%s%s` | %s | %s | %s |\n", s.name, strings.ReplaceAll(value, "|", "\\|"), fallback, strings.Join(of, ", "), help)
+	}
+	return b.String()
+}
+
 // usage is one command's help, made from the table of settings.
 func usage(cmd command) string {
 	var b strings.Builder

@@ -22,7 +22,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal asks for a stop in order; from then on the next one ends the process at once.
 	context.AfterFunc(ctx, stop)
-	code := run(ctx, os.Args[1:], process{getenv: os.LookupEnv, stdout: os.Stdout, stderr: os.Stderr})
+	code := run(ctx, os.Args[1:], process{getenv: os.LookupEnv, environ: os.Environ, stdout: os.Stdout, stderr: os.Stderr})
 	stop()
 	os.Exit(code)
 }

@@ -109,7 +109,21 @@ func relations(cmd command, c config) []error {
 		wrong = append(wrong, errors.New("--listen is reached by other machines, and without authentication every one of them may do everything; "+
 			"listen on 127.0.0.1, or say --insecure-allow-remote if the network is closed"))
 	}
+	if cmd.kind == forServe && c.publicURL == "" && everyAddress(c.listen) {
+		wrong = append(wrong, fmt.Errorf("--public-url must be set: --listen %s stands for every address of this machine, and runners "+
+			"elsewhere could not call back; give the balancer's URL or this node's", c.listen))
+	}
 	return wrong
+}
+
+// everyAddress says whether the address is none that anybody could be sent to.
+func everyAddress(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return host == "" || (err == nil && addr.IsUnspecified())
 }
 
 // loopback says whether only this machine reaches the address.

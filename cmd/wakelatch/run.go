@@ -24,6 +24,7 @@ const (
 // process is what a command has of the process it runs in.
 type process struct {
 	getenv         func(string) (string, bool)
+	environ        func() []string // every variable; nil for none that getenv is not asked for
 	stdout, stderr io.Writer
 }
 
@@ -82,6 +83,9 @@ func run(ctx context.Context, args []string, p process) int {
 		p.say("%s", overview())
 		return exitUsage
 	}
+	if wantsVersion(args[0]) {
+		args = []string{"version"}
+	}
 	if wantsHelp(args[0]) {
 		return help(p, args[1:])
 	}
@@ -95,6 +99,9 @@ func run(ctx context.Context, args []string, p process) int {
 	if own, _ := cutProgram(args[1:]); slices.ContainsFunc(own, wantsHelp) {
 		p.print("%s", usage(cmd))
 		return exitOK
+	}
+	if p.environ != nil && cmd.kind != forNone {
+		warnOfUnknown(p, cmd, p.environ())
 	}
 	config, rest, err := parse(cmd, args[1:], p.getenv)
 	if err == nil {

@@ -28,6 +28,11 @@ var samples = map[string]string{ //nolint:gosec // nobody's credentials
 	"reconcile-interval":    "7s",
 	"backoff":               "7s",
 	"backoff-max":           "7m",
+	"keep-claims":           "7h",
+	"keep-history":          "8h",
+	"keep-wakes":            "7m",
+	"keep-jobs":             "7m",
+	"retention-interval":    "7s",
 	"park-after":            "7",
 	"ride-out":              "7s",
 	"drain-delay":           "7s",
@@ -153,6 +158,9 @@ func TestWrongCommandLines(t *testing.T) {
 		{"sevre", `there is no command "sevre"`},
 		{"serve --database-url postgres://h/d --listen=0.0.0.0:80", "--insecure-allow-remote"},
 		{"dev --listen=:8080", "--insecure-allow-remote"},
+		{"serve --database-url postgres://h/d --insecure-allow-remote --listen=0.0.0.0:80", "--public-url must be set: --listen 0.0.0.0:80"},
+		{"serve --database-url postgres://h/d --insecure-allow-remote --listen=:80", "--public-url must be set"},
+		{"serve --database-url postgres://h/d --insecure-allow-remote --listen=[::]:80", "--public-url must be set"},
 		{"dev --no-such-flag", "no-such-flag"},
 		{"dev here", `"here" is no flag`},
 		{"dev --listen=127.0.0.1:0 here --lease=9s", `"here" is no flag`},
@@ -177,6 +185,22 @@ func TestWrongCommandLines(t *testing.T) {
 	}
 }
 
+func TestUnknownVariablesAreNamedWithTheNearest(t *testing.T) {
+	var stderr bytes.Buffer
+	p := process{stderr: &stderr, getenv: env(nil), environ: func() []string {
+		return []string{
+			"WAKELATCH_LEASES=9s", "WAKELATCH_DATABASEURL=postgres://u:hunter2@h/d", "WAKELATCH_WHATEVER=1", "WAKELATCH_TYPE=demo",
+			"WAKELATCH_STREAM=s", "HOME=/root",
+		}
+	}}
+	require.Equal(t, exitUsage, run(t.Context(), []string{"migrate"}, p))
+	require.Contains(t, stderr.String(), "the variable WAKELATCH_LEASES is no setting and is not looked at; did you mean WAKELATCH_LEASE?")
+	require.Contains(t, stderr.String(), "WAKELATCH_DATABASEURL is no setting and is not looked at; did you mean WAKELATCH_DATABASE_URL?")
+	require.Contains(t, stderr.String(), "WAKELATCH_WHATEVER is no setting and is not looked at; see wakelatch help migrate")
+	require.Equal(t, 3, strings.Count(stderr.String(), "is no setting"))
+	require.NotContains(t, stderr.String(), "hunter2")
+}
+
 func TestHelpIsNoFailure(t *testing.T) {
 	for _, args := range []string{"help", "--help", "-h", "help serve", "serve --help", "dev -h", "help run", "run --help -- true"} {
 		var stdout bytes.Buffer
@@ -186,9 +210,11 @@ func TestHelpIsNoFailure(t *testing.T) {
 }
 
 func TestVersionSaysWhatWasBuilt(t *testing.T) {
-	var stdout bytes.Buffer
-	require.Equal(t, exitOK, run(t.Context(), []string{"version"}, process{stdout: &stdout, getenv: env(nil)}))
-	require.Regexp(t, `^wakelatch \S+, revision .+ go1\.`, stdout.String())
+	for _, arg := range []string{"version", "--version"} {
+		var stdout bytes.Buffer
+		require.Equal(t, exitOK, run(t.Context(), []string{arg}, process{stdout: &stdout, getenv: env(nil)}))
+		require.Regexp(t, `^wakelatch \S+, revision .+ go1\.`, stdout.String())
+	}
 }
 
 func parsed(t *testing.T, cmd command, args []string, vars map[string]string) config {

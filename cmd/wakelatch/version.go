@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 )
 
+func wantsVersion(arg string) bool { return arg == "--version" || arg == "-version" }
+
 func version(_ context.Context, p process, _ config, _ []string) error {
 	revision, changed := "unknown", ""
 	module := "(devel)"
