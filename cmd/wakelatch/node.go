@@ -18,8 +18,16 @@ func nodeOptions(p process, c config) server.Options {
 		Lease: c.lease, SweepInterval: c.sweep, ReconcileInterval: c.reconcile, RideOut: c.rideOut,
 		Backoff: c.backoff, BackoffMax: c.backoffMax, ParkAfter: parkAfter(c.parkAfter),
 		KeepClaims: c.keepClaims, KeepHistory: c.keepHistory, KeepWakes: c.keepWakes, KeepJobs: c.keepJobs, RetentionInterval: c.retention,
-		DrainDelay: c.drainDelay, LongPoll: c.longPoll, MaxBody: c.maxBody,
+		DrainDelay: c.drainDelay, LongPoll: c.longPoll, MaxBody: c.maxBody, Access: c.access.options(),
 		Logger: logger(p.stderr, c), RuntimeMetrics: c.runtimeMetrics,
+	}
+}
+
+func (a access) options() server.Access {
+	return server.Access{
+		Auth: a.auth, RateLimit: int(a.rateLimit), RateBurst: int(a.rateBurst), TLSCert: a.tlsCert, TLSKey: a.tlsKey,
+		MetricsListen: a.metricsListen, RequestTimeout: a.requestTimeout, ReadHeaderTimeout: a.readHeaderTimeout,
+		IdleTimeout: a.idleTimeout, MaxHeaderBytes: int(a.maxHeaderBytes),
 	}
 }
 
@@ -38,7 +46,7 @@ func logger(w io.Writer, c config) *slog.Logger {
 func runNode(ctx context.Context, p process, c config, o server.Options, started func(*server.Server)) error {
 	node, err := server.New(o)
 	if err != nil {
-		return err
+		return &usageError{err}
 	}
 	if err := node.Start(ctx); err != nil {
 		return unlessStopped(ctx, p, hint(err))

@@ -105,13 +105,21 @@ func relations(cmd command, c config) []error {
 	if c.backoff > 0 && c.backoffMax > 0 && c.backoff > c.backoffMax {
 		wrong = append(wrong, errors.New("--backoff must not be longer than --backoff-max"))
 	}
-	if c.listen != "" && !c.insecureRemote && !loopback(c.listen) {
+	if c.access.auth != "keys" && c.listen != "" && !c.insecureRemote && !loopback(c.listen) {
 		wrong = append(wrong, errors.New("--listen is reached by other machines, and without authentication every one of them may do everything; "+
-			"listen on 127.0.0.1, or say --insecure-allow-remote if the network is closed"))
+			"listen on 127.0.0.1, ask for keys with --auth=keys, or say --insecure-allow-remote if the network is closed"))
 	}
 	if cmd.kind == forServe && c.publicURL == "" && everyAddress(c.listen) {
 		wrong = append(wrong, fmt.Errorf("--public-url must be set: --listen %s stands for every address of this machine, and runners "+
 			"elsewhere could not call back; give the balancer's URL or this node's", c.listen))
+	}
+	return append(wrong, accessRelations(c)...)
+}
+
+func accessRelations(c config) []error {
+	var wrong []error
+	if c.access.requestTimeout > 0 && c.access.requestTimeout <= c.rideOut {
+		wrong = append(wrong, errors.New("--request-timeout must be longer than --ride-out, or a request ends before the outage that it rides out"))
 	}
 	return wrong
 }

@@ -17,6 +17,7 @@ const (
 	exitFailed  = 1
 	exitUsage   = 2
 	exitPending = 3
+	exitMissing = 4
 	// What a shell makes of a program that SIGINT ended.
 	exitInterrupted = 130
 )
@@ -73,6 +74,41 @@ func commands() []command {
 				"of a wake, and judges by the database and the streams. It exits with 0 only if nothing was lost, doubled or stuck, a\n" +
 				"claim was taken over and a write of an old epoch refused. Ctrl-C ends everything it started; it exits with 130 then.",
 		},
+		{
+			name: "why", args: "/TYPE/ID", kind: forWhy, run: why, summary: "say who owns an entity, what happened, what happens next, and what changes it",
+		},
+		{
+			name: "claims", args: "list|show|release", kind: forClaims, run: pick(claimCommands), summary: "list claims, show one, or take one from its holder",
+			details: "  list                      the newest first; --status, --entity, --runner\n" +
+				"  show CONSUMER EPOCH       one claim and its lease\n" +
+				"  release CONSUMER EPOCH    end it now: its holder's writes are refused from then on, and its work is given out again",
+		},
+		{
+			name: "runners", args: "list|show|drain|…", kind: forRunners, run: pick(runnerCommands), summary: "list runners, show one, drain, enable, disable or delete it",
+			details: "  list          all of them\n" +
+				"  show ID       one, with its health, what it works on and what happened\n" +
+				"  drain ID      no new wakes; it finishes what it has, which is shown; --wait until that is nothing\n" +
+				"  enable ID     wakes again\n" +
+				"  disable ID    no wakes, and it counts as offline; it keeps the claims it has\n" +
+				"  delete ID     its claims are released and its work waits for another one",
+		},
+		{
+			name: "entities", args: "list|show|pause|…", kind: forEntities, run: pick(entityCommands), summary: "list entities, show one, pause, resume, stop, kill, un-park, move or delete it",
+			details: "  list              by name; --type, --status\n" +
+				"  show /TYPE/ID     one; wakelatch why says more\n" +
+				"  pause /TYPE/ID    no wakes until it is resumed (SIGSTOP)\n" +
+				"  resume /TYPE/ID   work that waits is woken at once (SIGCONT)\n" +
+				"  stop /TYPE/ID     for good, after the claim that it is under (SIGTERM)\n" +
+				"  kill /TYPE/ID     for good and at once; its claim is released (SIGKILL)\n" +
+				"  unpark /TYPE/ID   wake it again after too many failures in a row\n" +
+				"  move /TYPE/ID     give it to another runner: --to\n" +
+				"  delete /TYPE/ID   with its stream; its history stays",
+		},
+		{
+			name: "keys", args: "create|list|revoke ID", kind: forKeys, run: manageKeys, summary: "make, show and revoke the API keys of nodes that run with --auth=keys",
+			details: "create prints the key, which is kept nowhere and cannot be shown again; it needs --tenant, --principal and --role.\n" +
+				"revoke needs --reason. It works on the database itself.",
+		},
 		{name: "version", kind: forNone, run: version, summary: "print what was built"},
 	}
 }
@@ -121,6 +157,7 @@ func (e *usageError) Unwrap() error { return e.err }
 
 func report(p process, cmd command, err error) int {
 	var usage *usageError
+	var missing *notFoundError
 	switch {
 	case err == nil:
 		return exitOK
@@ -130,6 +167,9 @@ func report(p process, cmd command, err error) int {
 	case errors.Is(err, migrations.ErrPending):
 		p.say("wakelatch %s: %v", cmd.name, err)
 		return exitPending
+	case errors.As(err, &missing):
+		p.say("wakelatch %s: %v", cmd.name, err)
+		return exitMissing
 	case errors.Is(err, demo.ErrInterrupted):
 		p.say("wakelatch %s: %v", cmd.name, err)
 		return exitInterrupted

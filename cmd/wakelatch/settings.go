@@ -13,7 +13,6 @@ type config struct {
 	publicURL         string
 	dataDir           string
 	postgresBin       string
-	auth              string
 	insecureRemote    bool
 	tokenKeys         [][]byte
 	nodeID            string
@@ -54,6 +53,8 @@ type config struct {
 	after             string
 	to                string
 	wait              bool
+	access            access
+	key               keyRequest
 }
 
 // maxKeep bounds the settings that say how long something is kept.
@@ -73,10 +74,11 @@ const (
 	forEntities
 	forWhy
 	forDoctor
-	forNone  commandSet = 0
-	forNodes            = forDev | forServe
-	forLists            = forClaims | forRunners | forEntities
-	forOperators        = forLists | forWhy
+	forKeys
+	forNone      commandSet = 0
+	forNodes                = forDev | forServe
+	forLists                = forClaims | forRunners | forEntities
+	forOperators            = forLists | forWhy
 )
 
 // setting is one line of the only table of settings: help, flags and variables are made from it.
@@ -96,7 +98,7 @@ func (s setting) variable() string {
 func settings() []setting {
 	return append([]setting{
 		{
-			"database-url", "URL", "", "the database, as postgres://user:password@host:port/name", forServe | forMigrate,
+			"database-url", "URL", "", "the database, as postgres://user:password@host:port/name", forServe | forMigrate | forKeys,
 			required(databaseURL(func(c *config) *string { return &c.databaseURL })),
 		},
 		{
@@ -122,10 +124,6 @@ func settings() []setting {
 		{
 			"postgres-bin", "DIR", "", "the Postgres binaries to use (default: the newest found, else they are fetched)", forDev | forDemo,
 			text(func(c *config) *string { return &c.postgresBin }),
-		},
-		{
-			"auth", "none", "none", "how callers prove who they are; none believes everybody and is for closed networks", forServe,
-			oneOf(func(c *config) *string { return &c.auth }, "none"),
 		},
 		{
 			"insecure-allow-remote", "", "false", "let auth none listen on an address that other machines reach", forNodes,
@@ -243,5 +241,5 @@ func settings() []setting {
 			"break", "WHAT", "", "fence: run the demo with nodes that take every write, which it must notice", forDemo,
 			optional(oneOf(func(c *config) *string { return &c.broken }, "fence")),
 		},
-	}, operatorSettings()...)
+	}, append(accessSettings(), operatorSettings()...)...)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"maps"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,7 +19,21 @@ var samples = map[string]string{ //nolint:gosec // nobody's credentials
 	"public-url":            "https://wake.example",
 	"data-dir":              "/data/w",
 	"postgres-bin":          "/opt/pg/bin",
-	"auth":                  "none",
+	"auth":                  "keys",
+	"rate-limit":            "70",
+	"rate-burst":            "700",
+	"tls-cert":              "/tls/cert.pem",
+	"tls-key":               "/tls/key.pem",
+	"metrics-listen":        "127.0.0.1:9998",
+	"request-timeout":       "70s",
+	"read-header-timeout":   "7s",
+	"idle-timeout":          "7m",
+	"max-header-bytes":      "70000",
+	"tenant":                "acme",
+	"principal":             "user:alice",
+	"role":                  "client",
+	"label":                 "laptop",
+	"expires-in":            "7h",
 	"insecure-allow-remote": "true",
 	"token-key":             "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE",
 	"node-id":               "node-7",
@@ -48,6 +63,15 @@ var samples = map[string]string{ //nolint:gosec // nobody's credentials
 	"concurrency":           "7",
 	"grace":                 "7s",
 	"break":                 "fence",
+	"api-key":               "wl_7_secret",
+	"json":                  "true",
+	"reason":                "because",
+	"status":                "active",
+	"entity":                "/demo/seven",
+	"limit":                 "7",
+	"after":                 "cursor",
+	"to":                    "r8",
+	"wait":                  "true",
 }
 
 func TestEverySettingIsAFlagAndAVariable(t *testing.T) {
@@ -66,14 +90,14 @@ func TestEverySettingIsAFlagAndAVariable(t *testing.T) {
 				base[s.variable()] = value
 				byVariable := parsed(t, cmd, nil, base)
 
-				require.Empty(t, cmp.Diff(byFlag, byVariable, cmp.AllowUnexported(config{})))
+				require.Empty(t, cmp.Diff(byFlag, byVariable, cmp.AllowUnexported(config{}, access{}, keyRequest{})))
 				if value != s.fallback {
-					require.NotEmpty(t, cmp.Diff(byDefault, byFlag, cmp.AllowUnexported(config{})), "the setting changes nothing")
+					require.NotEmpty(t, cmp.Diff(byDefault, byFlag, cmp.AllowUnexported(config{}, access{}, keyRequest{})), "the setting changes nothing")
 				}
 
 				base[s.variable()] = "\x00 wrong"
 				require.Empty(t, cmp.Diff(byFlag, parsed(t, cmd, []string{"--" + s.name + "=" + value}, base),
-					cmp.AllowUnexported(config{})), "the flag comes before the variable")
+					cmp.AllowUnexported(config{}, access{}, keyRequest{})), "the flag comes before the variable")
 				require.Contains(t, usage(cmd), "--"+s.name)
 				require.Contains(t, usage(cmd), s.variable())
 			})
@@ -86,14 +110,27 @@ func TestEveryFieldOfTheConfigIsSet(t *testing.T) {
 	for _, s := range settings() {
 		var c config
 		require.NoError(t, s.set(&c, samples[s.name]), s.name)
-		v := reflect.ValueOf(c)
-		for i := range v.NumField() {
-			if !v.Field(i).IsZero() {
-				seen[v.Type().Field(i).Name] = true
-			}
+		for name, v := range fields(reflect.ValueOf(c), "") {
+			seen[name] = seen[name] || !v.IsZero()
 		}
 	}
-	require.Len(t, seen, reflect.TypeFor[config]().NumField(), "a field that no setting sets: %v", seen)
+	for name, set := range seen {
+		require.True(t, set, "no setting sets the field %s", name)
+	}
+}
+
+// fields are those of a struct and of the structs of ours in it.
+func fields(v reflect.Value, prefix string) map[string]reflect.Value {
+	all := map[string]reflect.Value{}
+	for i := range v.NumField() {
+		name := prefix + v.Type().Field(i).Name
+		if v.Field(i).Kind() == reflect.Struct {
+			maps.Copy(all, fields(v.Field(i), name+"."))
+			continue
+		}
+		all[name] = v.Field(i)
+	}
+	return all
 }
 
 func TestBadSettingsAreReportedTogetherByName(t *testing.T) {

@@ -117,10 +117,8 @@ func bearer(r *http.Request) string {
 // challenge tells a refused caller how to prove who it is.
 func challenge(h http.Header, err error) {
 	value := `Bearer realm="wakelatch"`
-	for _, wrong := range []error{apikey.ErrUnknown, apikey.ErrRevoked, apikey.ErrExpired} {
-		if errors.Is(err, wrong) {
-			value += `, error="invalid_token"`
-		}
+	if errors.Is(err, apikey.ErrUnknown) || errors.Is(err, apikey.ErrRevoked) || errors.Is(err, apikey.ErrExpired) {
+		value += `, error="invalid_token"`
 	}
 	h.Set("WWW-Authenticate", value)
 }
