@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/wakelatch/wakelatch/server/claim"
+	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
 func (r *rig) handBack(h held, reason string) (wakeOut bool) {
@@ -159,13 +160,12 @@ func TestLostAnswersOfReleases(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := &cut{}
-			r := newRig(t, func(o *claim.Options) { o.Pool = c.pool(t, o.Pool.Config()) })
+			var way *dbtest.Loss
+			r := newRig(t, func(o *claim.Options) { way = dbtest.NewLoss(t, o.Pool); o.Pool = way.Pool })
 			h := r.claimed(1)[0]
-			c.passes.Store(1) // the look at the claim
-			c.armed.Store(true)
+			way.Next(1, ran...) // after the look at the claim
 			release(r, h)
-			require.False(t, c.armed.Load(), "the answer was not lost")
+			require.Equal(t, 1, way.Lost())
 			require.Equal(t, 1, value[int](r, `SELECT count(*) FROM wakelatch.claim_events WHERE transition = 'released'`))
 			require.Equal(t, 1, r.emitted(2))
 			r.consistent()

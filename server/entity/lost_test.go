@@ -10,6 +10,7 @@ import (
 	"github.com/wakelatch/wakelatch/server/claim"
 	"github.com/wakelatch/wakelatch/server/entity"
 	"github.com/wakelatch/wakelatch/server/stream"
+	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
 // The connection breaks when the transaction has committed and before anybody is told: the operation is tried
@@ -78,8 +79,8 @@ func TestLostAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var way *cut
-			d := newDomain(t, func(o *claim.Options) { way, o.Pool = throughCut(t, o.Pool.Config().ConnString()) })
+			var way *dbtest.Loss
+			d := newDomain(t, func(o *claim.Options) { way = dbtest.NewLoss(t, o.Pool); o.Pool = way.Pool })
 			l := look{domain: d}
 			if test.claimed {
 				d.spawn(`"first"`)
@@ -87,9 +88,9 @@ func TestLostAnswers(t *testing.T) {
 				require.NoError(t, err)
 				l.holder = &stream.Holder{Consumer: n.Consumer, Epoch: n.Epoch}
 			}
-			way.arm(test.tag)
+			way.Next(0, test.tag)
 			txid := test.run(l)
-			require.Equal(t, 1, way.happened())
+			require.Equal(t, 1, way.Lost())
 			require.Equal(t, test.status, d.status())
 			require.Equal(t, test.wakes, d.wakes())
 			require.Equal(t, test.events, d.count(`SELECT count(*) FROM wakelatch.stream_messages WHERE stream_path = $1`, main))
@@ -104,14 +105,14 @@ func TestLostAnswers(t *testing.T) {
 // reported as written.
 func TestLostAnswerOfATagWhoseClaimEnded(t *testing.T) {
 	t.Parallel()
-	var way *cut
-	d := newDomain(t, func(o *claim.Options) { way, o.Pool = throughCut(t, o.Pool.Config().ConnString()) })
+	var way *dbtest.Loss
+	d := newDomain(t, func(o *claim.Options) { way = dbtest.NewLoss(t, o.Pool); o.Pool = way.Pool })
 	d.spawn(`1`)
 	n, err := d.claim(1)
 	require.NoError(t, err)
 	before := d.tail()
 	sealed := make(chan error, 1)
-	way.arm("SELECT")
+	way.Next(0, "SELECT")
 	go func() {
 		for {
 			tag, err := d.db.Pool.Exec(t.Context(), `UPDATE wakelatch.streams SET sealed_epoch = 1 WHERE path = $1 AND tail > $2`, main, before)

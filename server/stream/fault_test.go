@@ -25,18 +25,15 @@ func TestAppendSurvivesALostCommitAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			db := dbtest.New(t)
-			way, dsn := throughCut(t, db.DSN)
-			pool, err := pg.NewPool(t.Context(), pg.PoolOptions{DSN: dsn, ApplicationName: "cut"})
-			require.NoError(t, err)
-			t.Cleanup(pool.Close)
-			n := start(t, pool)
+			way := dbtest.NewLoss(t, db.Pool)
+			n := start(t, way.Pool)
 			n.create("notes", "text/plain")
 			n.create("warm", "text/plain")
 			n.main(mainPath, "w_1", 1)
 			n.append(text("warm", "the statements are prepared"))
-			way.arm()
+			way.Next(0)
 			done := n.append(req)
-			require.Equal(t, 1, way.happened())
+			require.Equal(t, 1, way.Lost())
 			require.Equal(t, 1, n.count(`SELECT count(*) FROM wakelatch.stream_messages WHERE stream_path = $1`, string(req.Path)))
 			tail, err := n.Head(t.Context(), req.Key)
 			require.NoError(t, err)
@@ -48,19 +45,16 @@ func TestAppendSurvivesALostCommitAnswer(t *testing.T) {
 // A deletion whose answer is lost has happened all the same, and who reads the stream is told.
 func TestDeleteSurvivesALostCommitAnswer(t *testing.T) {
 	db := dbtest.New(t)
-	way, dsn := throughCut(t, db.DSN)
-	pool, err := pg.NewPool(t.Context(), pg.PoolOptions{DSN: dsn, ApplicationName: "cut"})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	n := start(t, pool)
+	way := dbtest.NewLoss(t, db.Pool)
+	n := start(t, way.Pool)
 	n.create("warm", "text/plain")
 	n.create("notes", "text/plain")
 	require.NoError(t, n.Delete(t.Context(), key("warm")))
 	watch := n.hub.WatchStream(tenant, "notes")
 	defer watch.Close()
-	way.arm()
+	way.Next(0)
 	require.NoError(t, n.Delete(t.Context(), key("notes")))
-	require.Equal(t, 1, way.happened())
+	require.Equal(t, 1, way.Lost())
 	require.True(t, ready(watch.C()))
 	require.ErrorIs(t, n.Delete(t.Context(), key("notes")), stream.ErrNotFound)
 }
@@ -69,16 +63,13 @@ func TestDeleteSurvivesALostCommitAnswer(t *testing.T) {
 // written.
 func TestLostAnswerOfAnEndedClaimIsStillAnAnswer(t *testing.T) {
 	db := dbtest.New(t)
-	way, dsn := throughCut(t, db.DSN)
-	pool, err := pg.NewPool(t.Context(), pg.PoolOptions{DSN: dsn, ApplicationName: "cut"})
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	n := start(t, pool)
+	way := dbtest.NewLoss(t, db.Pool)
+	n := start(t, way.Pool)
 	n.main(mainPath, "w_1", 1)
 	n.append(held(jsonBody(mainPath, `"first"`), "w_1", 1))
 	// The epoch is sealed as soon as the message is there, while the batcher still pauses before it tries again.
 	sealed := make(chan error, 1)
-	way.arm()
+	way.Next(0)
 	go func() {
 		for {
 			tag, err := db.Pool.Exec(context.Background(), `UPDATE wakelatch.streams SET sealed_epoch = 1 WHERE path = $1 AND tail > 8`, mainPath)
@@ -88,7 +79,7 @@ func TestLostAnswerOfAnEndedClaimIsStillAnAnswer(t *testing.T) {
 			}
 		}
 	}()
-	_, err = n.Append(t.Context(), held(jsonBody(mainPath, `"second"`), "w_1", 1))
+	_, err := n.Append(t.Context(), held(jsonBody(mainPath, `"second"`), "w_1", 1))
 	require.NoError(t, err)
 	require.NoError(t, <-sealed)
 	require.Equal(t, `["first","second"]`, n.content(mainPath))

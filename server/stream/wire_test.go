@@ -2,9 +2,6 @@ package stream_test
 
 import (
 	"context"
-	"io"
-	"net"
-	"net/url"
 	"sync"
 	"testing"
 
@@ -77,88 +74,4 @@ func traced(t *testing.T, dsn string) (*pgxpool.Pool, *trips) {
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool, tracer
-}
-
-// cut is a way to Postgres that can be cut just when an answer has come: what was asked has been done, and
-// nobody learns of it.
-type cut struct {
-	listener net.Listener
-	server   string
-	mu       sync.Mutex
-	armed    bool
-	cuts     int
-	conns    sync.WaitGroup
-}
-
-// throughCut returns a DSN that leads to the same database through a cut.
-func throughCut(t *testing.T, dsn string) (*cut, string) {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	require.NoError(t, err)
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	c := &cut{listener: listener, server: u.Host}
-	c.conns.Go(c.accept)
-	t.Cleanup(func() {
-		_ = listener.Close()
-		c.conns.Wait()
-	})
-	u.Host = listener.Addr().String()
-	return c, u.String()
-}
-
-// arm cuts the connection that gets the next answer.
-func (c *cut) arm() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.armed = true
-}
-
-func (c *cut) happened() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.cuts
-}
-
-func (c *cut) fires() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	fires := c.armed
-	c.armed = false
-	if fires {
-		c.cuts++
-	}
-	return fires
-}
-
-func (c *cut) accept() {
-	for {
-		client, err := c.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", c.server) //nolint:noctx // ends with its listener
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		c.conns.Go(func() {
-			_, _ = io.Copy(server, client)
-			_ = server.Close()
-		})
-		c.conns.Go(func() {
-			defer client.Close()
-			defer server.Close()
-			buf := make([]byte, 64<<10)
-			for {
-				n, err := server.Read(buf)
-				if err != nil || c.fires() {
-					return
-				}
-				if _, err := client.Write(buf[:n]); err != nil {
-					return
-				}
-			}
-		})
-	}
 }
