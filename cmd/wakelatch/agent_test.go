@@ -234,7 +234,7 @@ func TestRunCutsShortWhatTakesTooLong(t *testing.T) {
 	p.says("drain timeout passed")
 	s.gone(pid)
 	s.gone(child)
-	s.claims("one", "failed")
+	s.claims("one", "released")
 }
 
 // What the program started still holds its stdout, so nobody can tell when the output is whole.

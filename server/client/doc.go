@@ -30,6 +30,7 @@
 // # Stopping
 //
 // When the context of Run ends, the runner takes no more wakes and waits for those it has. After the drain
-// timeout it cancels their contexts with [ErrStopping], says of each that it failed, so that its input goes
-// to the next claim soon and not after a lease, and returns [ErrCutShort].
+// timeout it cancels their contexts with [ErrStopping], hands back the wake of each that then returns an error,
+// so that its input goes to the next claim at once and not after a lease, and returns [ErrCutShort]. A handler
+// may hand its wake back at any time by returning [ErrHandBack].
 package client

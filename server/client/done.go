@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 type ack struct {
@@ -29,6 +30,26 @@ func (w *Wake) done(ctx context.Context, failed bool) error {
 	}
 	if err := w.callback(ctx, body, nil); err != nil {
 		return fmt.Errorf("finish claim %s epoch %d: %w", w.claim.ConsumerID, w.claim.Epoch, err)
+	}
+	return nil
+}
+
+type handBackBody struct {
+	Epoch   int64  `json:"epoch"`
+	Release bool   `json:"release"`
+	Reason  string `json:"reason"`
+}
+
+// maxReason is how many bytes of a reason a node takes.
+const maxReason = 1000
+
+// handBack gives the claim up, repeating it until it is answered. Nothing is acknowledged, and it does not
+// count as a failure.
+func (w *Wake) handBack(ctx context.Context, cause error) error {
+	reason := strings.ReplaceAll(cause.Error(), "\x00", "")
+	reason = strings.ToValidUTF8(reason[:min(len(reason), maxReason)], "")
+	if err := w.callback(ctx, handBackBody{Epoch: w.claim.Epoch, Release: true, Reason: reason}, nil); err != nil {
+		return fmt.Errorf("hand back claim %s epoch %d: %w", w.claim.ConsumerID, w.claim.Epoch, err)
 	}
 	return nil
 }

@@ -16,6 +16,10 @@ var (
 	// ErrStopping is the cause of a handler's cancelled context when the runner stops and the drain timeout
 	// has passed.
 	ErrStopping = errors.New("the runner stops, and its drain timeout has passed")
+	// ErrHandBack is what a handler returns, wrapped with why, to give its wake to another claim: nothing is
+	// acknowledged, and nothing failed. The next claim may be this runner's own, at once; one handed back again
+	// right after waits first.
+	ErrHandBack = errors.New("the wake is handed back")
 	// ErrCutShort is what Run returns when handlers were still at work after the drain timeout.
 	ErrCutShort = errors.New("the drain timeout passed before every wake was finished; what was cut short is tried again by the next claim")
 )

@@ -156,6 +156,11 @@ func spawn(ctx context.Context, c *client.Client) (client.Entity, error) {
 func exampleRun(handle client.Handler, eventType string) (n int, err error) {
 	url, stop := exampleNode()
 	defer stop()
+	return exampleRunOn(url, handle, eventType)
+}
+
+// exampleRunOn is exampleRun on a node that is there.
+func exampleRunOn(url string, handle client.Handler, eventType string) (n int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	c, err := client.New(client.Options{URL: url})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -224,10 +225,40 @@ func TestAStopCutsShortWhatTakesTooLong(t *testing.T) {
 	receive(t, begun)
 	require.ErrorIs(t, run.stopped(), client.ErrCutShort)
 	require.ErrorIs(t, receive(t, ended), client.ErrStopping)
-	r.eventually(func() bool { return r.claims()[0] == "failed" }, "the work is not given back")
+	r.eventually(func() bool { return r.claims()[0] == "released" }, "the work is not given back")
+	require.Equal(t, []string{"handed_back"}, r.causes())
 	r.run(echo(t))
 	r.handled(entity)
 	require.Equal(t, []string{"re: hello"}, r.texts(entity))
+}
+
+// A handler that cannot do the work now gives it to the next claim: nothing is acknowledged and nothing failed.
+func TestAHandlerHandsItsWakeBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	var first atomic.Bool
+	r.run(func(ctx context.Context, w *client.Wake) error {
+		if first.CompareAndSwap(false, true) {
+			return fmt.Errorf("no \x00 room on this machine: %w", client.ErrHandBack)
+		}
+		return echo(t)(ctx, w)
+	})
+	r.spawn("one", "hello")
+	r.handled(entity)
+	require.Equal(t, []string{"re: hello"}, r.texts(entity))
+	require.Equal(t, []string{"handed_back", "done"}, r.causes())
+	var reason string
+	require.NoError(t, r.pool.QueryRow(t.Context(), `SELECT reason FROM wakelatch.claim_events WHERE cause = 'handed_back'`).Scan(&reason))
+	require.Contains(t, reason, "room on this machine")
+}
+
+// causes are why the entity's claims ended, in order.
+func (r *rig) causes() []string {
+	r.t.Helper()
+	var causes []string
+	require.NoError(r.t, r.pool.QueryRow(r.t.Context(), `SELECT coalesce(array_agg(release_cause ORDER BY epoch), '{}')
+		FROM wakelatch.consumer_claims WHERE released_at IS NOT NULL`).Scan(&causes))
+	return causes
 }
 
 func TestAppendsGoTogetherAndInOrder(t *testing.T) {

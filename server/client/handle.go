@@ -28,6 +28,12 @@ func (r *Runner) handle(taking, working, finishing context.Context, e wakeEvent)
 	case errors.Is(err, ErrClaimLost):
 		log.WarnContext(taking, "claim is lost; the wake ends without a done", "error", err)
 		return
+	case errors.Is(err, ErrHandBack), err != nil && errors.Is(context.Cause(working), ErrStopping):
+		log.WarnContext(taking, "wake is handed back; its input goes to the next claim", "error", err)
+		if err := w.handBack(finishing, err); err != nil {
+			log.WarnContext(taking, "hand-back was not recorded; the claim's lease decides", "error", err)
+		}
+		return
 	case err != nil:
 		log.WarnContext(taking, "wake failed; its input stays pending", "error", err)
 	}
