@@ -49,7 +49,7 @@ func screen(p process) *demo.Screen {
 		return s
 	}
 	size := func() (width, height int) {
-		window, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ) //nolint:gosec // a descriptor is small
+		window, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ)
 		if err != nil {
 			return 0, 0
 		}

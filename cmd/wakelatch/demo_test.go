@@ -43,7 +43,7 @@ func children(t *testing.T, dir string) []string {
 	require.NoError(t, err)
 	var found []string
 	for _, file := range all {
-		environ, err := os.ReadFile(file) //nolint:gosec // the name is the kernel's
+		environ, err := os.ReadFile(file)
 		if err == nil && strings.Contains(string(environ), "TMPDIR="+dir+"\x00") {
 			found = append(found, file)
 		}
@@ -74,6 +74,7 @@ func see(p *program) {
 	p.says("killed node-")
 	p.says("node-. is back")
 	p.says("killed runner-")
+	p.says("took over as epoch")
 	p.says("answered the append")
 	p.says("all messages are sent")
 }
@@ -90,7 +91,7 @@ func TestDemoSurvives(t *testing.T) {
 	require.NotContains(t, text, "FAILED")
 	require.NotContains(t, text, "\x1b", "there is no terminal")
 	require.Regexp(t, `claims +\d+ released, [1-9]\d* expired, 0 leaked`, text)
-	require.Regexp(t, `old epoch +2 appends refused, 0 landed`, text)
+	require.Regexp(t, `old epoch +2 appends sent, 2 refused, 0 landed`, text)
 	require.Regexp(t, `messages +\d+ sent: \d+ handled once, [1-9]\d* again after a take-over`, text)
 	allGone(t, dir, demoProcesses(t, p))
 	require.Empty(t, folders(t, dir), "what is left behind")
@@ -104,7 +105,7 @@ func TestDemoNoticesABrokenFence(t *testing.T) {
 	p.says("a stale write landed: at offset")
 	require.Equal(t, exitFailed, p.code())
 	text, _ := p.out.read()
-	require.Regexp(t, `old epoch +0 appends refused, 2 landed`, text)
+	require.Regexp(t, `old epoch +2 appends sent, 0 refused, 2 landed`, text)
 	logs := p.says(`Logs of all processes: (\S+)`)
 	require.FileExists(t, filepath.Join(logs, "node-1.log"))
 	allGone(t, dir, demoProcesses(t, p))

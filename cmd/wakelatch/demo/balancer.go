@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -95,12 +96,10 @@ func (b *Balancer) Serve(ctx context.Context, l net.Listener) error {
 }
 
 func answerBadGateway(w http.ResponseWriter, err error) {
-	body, _ := json.Marshal(map[string]any{"error": map[string]string{
-		"code": "BAD_GATEWAY", "message": "no node answered: " + err.Error() + "; try again",
-	}})
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusBadGateway)
-	_, _ = w.Write(body)
+	// Who has gone needs no answer.
+	_, _ = fmt.Fprintf(w, `{"error":{"code":"BAD_GATEWAY","message":%q}}`, "no node answered: "+err.Error()+"; try again")
 }
 
 var errNoNode = errors.New("no node can be reached")

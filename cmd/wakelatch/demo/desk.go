@@ -40,7 +40,10 @@ func (d *desk) attend(ctx context.Context, conn net.Conn) {
 			return
 		}
 		told, err := d.handle(ctx, r)
-		if err != nil || out.Encode(told) != nil {
+		if err != nil {
+			return
+		}
+		if err := out.Encode(told); err != nil {
 			return
 		}
 	}

@@ -16,8 +16,7 @@ import (
 const (
 	glance        = 50 * time.Millisecond
 	maxViolations = 20
-	// overdue is how long work may be on its way before the consistency query counts it.
-	overdue = 5 * time.Second
+	overdue       = 5 * time.Second // how long work may be on its way before the consistency query counts it
 )
 
 // Story is what the rows and the streams say, all of one moment.

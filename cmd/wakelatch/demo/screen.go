@@ -122,7 +122,7 @@ func (s *Screen) paint() {
 // table is the board in lines, the most important first, and as much of the latest news as there is room for.
 func (s *Screen) table(room int) []string {
 	lines := []string{
-		fmt.Sprintf("wakelatch demo %50.1f s", s.board.Elapsed.Seconds()), "",
+		fmt.Sprintf("wakelatch demo %40.1f s", s.board.Elapsed.Seconds()), "",
 		"messages   " + s.board.messages(), "claims     " + s.board.claims(), "",
 	}
 	for _, r := range slices.Concat(s.board.Nodes, s.board.Runners) {

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -102,7 +103,7 @@ func (s *script) at(ctx context.Context, r report) (order, error) {
 		s.count(r)
 		switch {
 		case s.isSuccessor(r):
-			return order{}, s.beReplaced(ctx)
+			return order{}, s.takeOver(ctx, r)
 		case s.isFor(&s.runnerTaken, func() bool { return s.back > 0 && s.handled >= s.runnerAt }):
 			return s.killRunner(ctx, r)
 		}
@@ -127,11 +128,18 @@ func (s *script) count(r report) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handled += len(r.Messages)
-	for _, m := range s.runners {
-		if m.pid() == r.Runner {
-			s.wakes[m.name]++
-		}
+	if m := s.runnerOf(r); m != nil {
+		s.wakes[m.name]++
 	}
+}
+
+// runnerOf is the runner that started an agent, nil if it has been killed since.
+func (s *script) runnerOf(r report) *member {
+	i := slices.IndexFunc(s.runners, func(m *member) bool { return m.pid() == r.Runner })
+	if i < 0 {
+		return nil
+	}
+	return s.runners[i]
 }
 
 // killNode kills the node that confirmed this agent's claim, while the claim is active.
@@ -159,12 +167,7 @@ func (s *script) killNode(ctx context.Context, r report) error {
 // killRunner kills the runner of an agent that is about to say done, and sends the orphan to append once more when
 // another claim of the entity has handled the messages.
 func (s *script) killRunner(ctx context.Context, r report) (order, error) {
-	var runner *member
-	for _, m := range s.runners {
-		if m.pid() == r.Runner {
-			runner = m
-		}
-	}
+	runner := s.runnerOf(r)
 	if runner == nil {
 		return order{}, s.fail(fmt.Errorf("the agent of %s was started by process %d, which is no runner", r.Entity, r.Runner))
 	}
@@ -183,7 +186,7 @@ func (s *script) killRunner(ctx context.Context, r report) (order, error) {
 	if err := await(ctx, s.replaced); err != nil {
 		return order{}, err
 	}
-	s.news("%s epoch %d expired; its agent now appends once more", r.Entity, r.Epoch)
+	s.news("the agent of epoch %d now appends once more, on each node", r.Epoch)
 	haunt := map[string]string{}
 	for _, node := range s.nodes {
 		haunt[node.name] = "http://" + node.where()
@@ -207,9 +210,17 @@ func (s *script) isSuccessor(r report) bool {
 	}
 }
 
-// beReplaced holds the agent that took over until the orphan has appended: the new claim is active and has written,
-// so that a stale event would stand behind its own.
-func (s *script) beReplaced(ctx context.Context) error {
+// takeOver holds the agent that took over until the orphan has appended: the new claim is active and has written, so
+// that a stale event stands behind its own.
+func (s *script) takeOver(ctx context.Context, r report) error {
+	if err := s.rows.awaitHandled(ctx, r); err != nil {
+		return s.fail(err)
+	}
+	by := "a process that is gone"
+	if m := s.runnerOf(r); m != nil {
+		by = m.name
+	}
+	s.news("%s, pid %d, took over as epoch %d and handled the messages again", by, r.Runner, r.Epoch)
 	close(s.replaced)
 	return await(ctx, s.haunted)
 }

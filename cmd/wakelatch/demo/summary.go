@@ -12,25 +12,27 @@ func (v Verdict) atRest() bool {
 
 // lines are the verdict for a person.
 func (v Verdict) lines(unfenced bool) []string {
-	again := fmt.Sprintf("%d again after a take-over", len(v.Again))
 	lines := []string{
 		"", "Verdict, from the database and the streams:", "",
-		fmt.Sprintf("  messages   %d sent: %d handled once, %s", v.Sent, v.Once, again),
+		fmt.Sprintf("  messages     %d sent: %d handled once, %d again after a take-over", v.Sent, v.Once, len(v.Again)),
 	}
 	for _, r := range v.Again {
-		lines = append(lines, fmt.Sprintf("             number %d, %s: by epoch %s", r.Message, r.Entity, epochs(r.Epochs)))
+		lines = append(lines, fmt.Sprintf("               number %d of %s: %s", r.Message, r.Entity, attempts(r.By)))
 	}
 	failed := ""
 	if v.Claims.Failed > 0 {
 		failed = fmt.Sprintf(", %d failed", v.Claims.Failed)
 	}
 	lines = append(lines,
-		fmt.Sprintf("  claims     %d released, %d expired%s, %d leaked", v.Claims.Released, v.Claims.Expired, failed, v.Claims.Leaked),
-		fmt.Sprintf("  entities   %d stuck", v.Stuck),
-		fmt.Sprintf("  old epoch  %d appends refused, %d landed", v.Refused, v.Landed),
+		fmt.Sprintf("  claims       %d released, %d expired%s, %d leaked", v.Claims.Released, v.Claims.Expired, failed, v.Claims.Leaked),
+		fmt.Sprintf("  entities     %d stuck", v.Stuck),
+		fmt.Sprintf("  consistency  %d violations", v.Broken),
+		fmt.Sprintf("  old epoch    %d appends sent, %d refused, %d landed", v.Tried, v.Refused, v.Landed),
 	)
-	if v.Node != "" {
-		lines = append(lines, fmt.Sprintf("  dead node  the claim that it had confirmed is %s", v.Node))
+	for _, e := range []Ending{v.Node, v.Runner} {
+		if e.Kill != "" {
+			lines = append(lines, fmt.Sprintf("  %-11s  the claim it left behind, %s epoch %d, is %s", e.Kill, e.Entity, e.Epoch, e.Status))
+		}
 	}
 	lines = append(lines, "")
 	if unfenced {
@@ -46,11 +48,11 @@ func (v Verdict) lines(unfenced bool) []string {
 	return lines
 }
 
-// epochs reads "3, which expired, and 4".
-func epochs(all []int64) string {
-	var texts []string
-	for _, e := range all[:len(all)-1] {
-		texts = append(texts, fmt.Sprintf("%d, which came to nothing,", e))
+// attempts reads "epoch 3 expired, epoch 4 handled it again".
+func attempts(by []Ending) string {
+	texts := make([]string, 0, len(by))
+	for _, e := range by[:len(by)-1] {
+		texts = append(texts, fmt.Sprintf("epoch %d %s", e.Epoch, e.Status))
 	}
-	return strings.Join(append(texts, fmt.Sprintf("and %d", all[len(all)-1])), " ")
+	return strings.Join(append(texts, fmt.Sprintf("epoch %d handled it again", by[len(by)-1].Epoch)), ", ")
 }

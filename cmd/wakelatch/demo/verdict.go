@@ -16,10 +16,12 @@ type Verdict struct {
 	Claims   ClaimCounts // by how they ended
 	TakeOver int         // claims that expired and that a later one of the entity followed
 	Stuck    int         // entities with work that nobody will do, or that run for nobody
-	Refused  int         // appends of the orphan that were refused
+	Tried    int         // appends that the orphan sent
+	Refused  int         // of those, the ones that were refused
 	Landed   int         // writes in a stream under an epoch that was over
-	// Node is how the claim ended that was active when its node was killed.
-	Node string
+	Broken   int         // rows of the consistency query
+	// Node and Runner are how the claims ended that were active when their node and their runner were killed.
+	Node, Runner Ending
 	// Problems are what must not be, in sentences; none means that the demo succeeded.
 	Problems []string
 }
@@ -28,7 +30,15 @@ type Verdict struct {
 type Repeat struct {
 	Message int
 	Entity  string
-	Epochs  []int64
+	By      []Ending
+}
+
+// Ending is how a claim of an entity ended.
+type Ending struct {
+	Kill   string // the process that was killed while it was active, if one was
+	Entity string
+	Epoch  int64
+	Status string
 }
 
 // ClaimCounts are claims by status.
@@ -117,7 +127,11 @@ func (j *judge) judgeMessages(entries []Entry, late map[int]bool) {
 		case len(by) == 1:
 			j.Once++
 		case j.takenOver(entity, by):
-			j.Again = append(j.Again, Repeat{Message: n, Entity: entity, Epochs: by})
+			again := Repeat{Message: n, Entity: entity}
+			for _, epoch := range by {
+				again.By = append(again.By, j.ending(Kill{Entity: entity, Epoch: epoch}))
+			}
+			j.Again = append(j.Again, again)
 		default:
 			j.problem("message %d of %s was handled %d times without a take-over, under the epochs %d", n, entity, len(by), by)
 		}
@@ -165,7 +179,7 @@ func (j *judge) judgeWork(s Story) {
 	for _, url := range s.Unheld {
 		j.problem("%s is stuck: it runs and has no claim", url)
 	}
-	j.Stuck = len(s.Pending) + len(s.Unheld)
+	j.Stuck, j.Broken = len(s.Pending)+len(s.Unheld), len(s.Violations)
 	for _, v := range s.Violations {
 		j.problem("the consistency query finds %s", v)
 	}
@@ -173,20 +187,20 @@ func (j *judge) judgeWork(s Story) {
 
 // judgeFaults sees that what was to go wrong did, or the rest would show nothing.
 func (j *judge) judgeFaults() {
-	node, runner := j.facts.NodeKill, j.facts.RunnerKill
-	if node.Process == "" {
+	j.Node, j.Runner = j.ending(j.facts.NodeKill), j.ending(j.facts.RunnerKill)
+	if j.Node.Kill == "" {
 		j.problem("no node was killed while it held a confirmed claim")
-	} else {
-		j.Node = cmp.Or(j.claims[claimKey{node.Entity, node.Epoch}].Status, "gone")
 	}
-	if runner.Process == "" {
+	switch r := j.Runner; {
+	case r.Kill == "":
 		j.problem("no runner was killed between claim and done")
-	} else if status := j.claims[claimKey{runner.Entity, runner.Epoch}].Status; status != "expired" {
-		j.problem("the claim of %s epoch %d, whose runner was killed, is %s and not expired", runner.Entity, runner.Epoch, status)
+	case r.Status != "expired":
+		j.problem("the claim of %s epoch %d, whose runner was killed, is %s and not expired", r.Entity, r.Epoch, r.Status)
 	}
 	if j.TakeOver == 0 {
 		j.problem("no claim expired and was taken over")
 	}
+	j.Tried = len(j.facts.Stale)
 	for _, a := range j.facts.Stale {
 		if a.Status == http.StatusUnauthorized {
 			j.Refused++
@@ -194,7 +208,14 @@ func (j *judge) judgeFaults() {
 		}
 		j.problem("%s answered an append under an epoch that was over with %d and not with 401", a.Node, a.Status)
 	}
-	if len(j.facts.Stale) == 0 {
+	if j.Tried == 0 {
 		j.problem("no append was sent under an epoch that was over")
+	}
+}
+
+func (j *judge) ending(k Kill) Ending {
+	return Ending{
+		Kill: k.Process, Entity: k.Entity, Epoch: k.Epoch,
+		Status: cmp.Or(j.claims[claimKey{k.Entity, k.Epoch}].Status, "gone"),
 	}
 }
