@@ -77,6 +77,7 @@ func Metrics() []Metric {
 
 		global("wakelatch_jobs", "queue", "state"),
 		counter("wakelatch_job_outcomes_total", "kind", "outcome"),
+		counter("wakelatch_delayed_sends_total", "outcome"),
 
 		gauge("wakelatch_pool_connections", "state"),
 		counter("wakelatch_pool_acquire_waits_total"),

@@ -30,6 +30,7 @@ const (
 	// How long finished jobs stay to be looked at, unless the options say otherwise.
 	defaultKeep    = 10 * time.Minute
 	releaseWorkers = 4
+	sendWorkers    = 8
 	// A release is never given up; the sweep would do it in the end.
 	maxAttempts = 1000
 )
@@ -37,6 +38,11 @@ const (
 // Releaser releases claims whose done is recorded and, in the same transaction, calls complete.
 type Releaser interface {
 	ReleaseDone(ctx context.Context, claims []args.Claim, complete func(tx pgx.Tx) error) error
+}
+
+// Sender sends a message that is due, or drops it if its entity takes no more; either is no error.
+type Sender interface {
+	SendDelayed(ctx context.Context, message args.SendDelayed) error
 }
 
 // Options are what a Client needs.
@@ -55,21 +61,25 @@ type Client struct {
 	pool    *pgxpool.Pool
 	river   *river.Client[pgx.Tx]
 	release *releaseWorker
+	send    *sendWorker
 }
 
-// New makes a client. Start needs the releaser; inserting does not.
+// New makes a client. Start needs who does the work; inserting does not.
 func New(o Options) (*Client, error) {
 	m := newMetrics(o.Registerer)
 	release := &releaseWorker{pool: o.Pool, metrics: m}
+	send := &sendWorker{metrics: m}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, release); err != nil {
-		return nil, fmt.Errorf("register release worker: %w", err)
+	if err := errors.Join(river.AddWorkerSafely(workers, release), river.AddWorkerSafely(workers, send)); err != nil {
+		return nil, fmt.Errorf("register workers: %w", err)
 	}
 	client, err := river.NewClient(riverpgxv5.New(o.Pool), &river.Config{
-		ID:                          o.NodeID,
-		Schema:                      migrations.RiverSchema,
-		Logger:                      o.Logger.With("component", "jobs"),
-		Queues:                      map[string]river.QueueConfig{args.QueueRelease: {MaxWorkers: releaseWorkers}},
+		ID:     o.NodeID,
+		Schema: migrations.RiverSchema,
+		Logger: o.Logger.With("component", "jobs"),
+		Queues: map[string]river.QueueConfig{
+			args.QueueRelease: {MaxWorkers: releaseWorkers}, args.QueueDelayed: {MaxWorkers: sendWorkers},
+		},
 		Workers:                     workers,
 		FetchCooldown:               fetchCooldown,
 		FetchPollInterval:           pollInterval,
@@ -80,12 +90,12 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configure river: %w", err)
 	}
-	return &Client{pool: o.Pool, river: client, release: release}, nil
+	return &Client{pool: o.Pool, river: client, release: release, send: send}, nil
 }
 
 // Start works jobs until Stop.
-func (c *Client) Start(ctx context.Context, releaser Releaser) error {
-	c.release.releaser = releaser
+func (c *Client) Start(ctx context.Context, releaser Releaser, sender Sender) error {
+	c.release.releaser, c.send.sender = releaser, sender
 	if err := c.river.Start(ctx); err != nil {
 		return fmt.Errorf("start river: %w", err)
 	}
@@ -111,6 +121,16 @@ func (c *Client) Stop(ctx context.Context) error {
 func (c *Client) InsertRelease(ctx context.Context, tx pgx.Tx, release args.ReleaseClaims) error {
 	if _, err := c.river.InsertTx(ctx, tx, release, &river.InsertOpts{Queue: args.QueueRelease, MaxAttempts: maxAttempts}); err != nil {
 		return fmt.Errorf("insert release of %d claims: %w", len(release.Claims), err)
+	}
+	return nil
+}
+
+// InsertDelayed inserts a SendDelayed job in the caller's transaction. It runs at the time or, since River's leader
+// looks every 5 s for what is due, some seconds later.
+func (c *Client) InsertDelayed(ctx context.Context, tx pgx.Tx, message args.SendDelayed, at time.Time) error {
+	_, err := c.river.InsertTx(ctx, tx, message, &river.InsertOpts{Queue: args.QueueDelayed, MaxAttempts: maxAttempts, ScheduledAt: at})
+	if err != nil {
+		return fmt.Errorf("insert delayed message to %s: %w", message.EntityURL, err)
 	}
 	return nil
 }

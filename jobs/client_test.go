@@ -55,7 +55,7 @@ func TestStopCutsWhatIsNotDone(t *testing.T) {
 		<-ctx.Done()
 		cut <- ctx.Err()
 		return ctx.Err()
-	})))
+	}), nil))
 	<-begun
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -79,7 +79,7 @@ func TestFailedReleaseIsTriedAgain(t *testing.T) {
 		default:
 		}
 		return errors.New("not yet")
-	})))
+	}), nil))
 	first, second := <-tried, time.Time{}
 	select {
 	case second = <-tried:

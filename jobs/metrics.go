@@ -26,6 +26,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, outcome := range []string{outcomeCompleted, outcomeCompletedSingly, outcomeRetried} {
 		m.outcomes.WithLabelValues(args.ReleaseClaims{}.Kind(), outcome)
 	}
+	for _, outcome := range []string{outcomeCompleted, outcomeRetried} {
+		m.outcomes.WithLabelValues(args.SendDelayed{}.Kind(), outcome)
+	}
 	return m
 }
 

@@ -56,7 +56,7 @@ func (s *Server) boot(ctx context.Context) error {
 	s.background(ctx, "publisher", n.publisher.Run)
 	run, stopLoops := s.loops(ctx)
 	s.cleanup.add("loops", stopLoops)
-	if err := n.jobs.Start(context.WithoutCancel(ctx), n.claims); err != nil {
+	if err := n.jobs.Start(context.WithoutCancel(ctx), n.claims, n.entities); err != nil {
 		return err
 	}
 	s.cleanup.add("jobs", n.jobs.Stop)

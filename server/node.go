@@ -72,7 +72,7 @@ func (s *Server) newNode(ctx context.Context, pool, jobsPool *pgxpool.Pool) (*no
 		Lease: o.Lease, SweepInterval: o.SweepInterval, Backoff: o.Backoff, BackoffMax: o.BackoffMax, ParkAfter: o.ParkAfter, SweepDisabled: o.SweepDisabled, RideOut: o.RideOut,
 	})
 	n.entities = entity.New(entity.Options{
-		Pool: pool, Claims: n.claims, Hub: n.hub, Logger: o.Logger, Registerer: o.Registry, LongPoll: o.LongPoll, RideOut: o.RideOut,
+		Pool: pool, Claims: n.claims, Jobs: n.jobs, Hub: n.hub, Logger: o.Logger, Registerer: o.Registry, LongPoll: o.LongPoll, RideOut: o.RideOut,
 	})
 	n.runners = runner.New(runner.Options{
 		Pool: pool, Log: o.Logger, Claims: n.claims, Nudge: n.claims.Nudge, ClaimLease: o.Lease, SweepInterval: o.SweepInterval, RideOut: o.RideOut,

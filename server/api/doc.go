@@ -26,7 +26,7 @@
 //
 // # What is refused by name
 //
-// A send with afterMs, an authentication other than none, and the TTL, expiry and forks of streams are not
+// The TTL, expiry and forks of streams are not
 // there yet. Whoever asks for one is told so with a 400 that names it: a feature that is silently left out
 // could not be told from one that works.
 package api

@@ -100,8 +100,7 @@ type sendMessage struct {
 	AfterMS int64           `json:"afterMs"`
 }
 
-// send delivers a message at once; a delayed one is refused by name, because a message that is silently
-// sent too early or not at all could not be told from one that was sent in time.
+// send delivers a message at once, or with afterMs accepts it for later.
 func (a *API) send(w http.ResponseWriter, r *http.Request) error {
 	url, err := entityURL(r)
 	if err != nil {
@@ -111,18 +110,23 @@ func (a *API) send(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if body.AfterMS != 0 {
-		return invalid("afterMs", "is not supported by this version: leave it out, and send the message when it is due")
-	}
 	if len(body.Payload) == 0 {
 		return invalid("payload", "is missing")
 	}
 	who := caller(r)
 	note(r.Context(), slog.String("entity_url", url))
-	txid, err := a.options.Entities.Send(r.Context(), entity.SendRequest{
+	message := entity.SendRequest{
 		Tenant: who.Tenant, EntityURL: url, Principal: who.Principal.URL(),
 		Key: body.Key, Type: body.Type, Mode: body.Mode, Payload: body.Payload,
-	})
+	}
+	if body.AfterMS != 0 {
+		if err := a.options.Entities.SendLater(r.Context(), message, body.AfterMS); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	txid, err := a.options.Entities.Send(r.Context(), message)
 	if err != nil {
 		return err
 	}

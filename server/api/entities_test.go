@@ -57,7 +57,10 @@ func TestSendIsIdempotentByKey(t *testing.T) {
 
 	s.wantError(404, "NOT_FOUND", "POST", "/_electric/entities/demo/none/send", `{"payload":1}`)
 	require.Equal(t, "payload", s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/entities/demo/one/send", `{}`).Details["field"])
-	require.Equal(t, "afterMs", s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/entities/demo/one/send", `{"payload":1,"afterMs":5}`).Details["field"])
+	require.Equal(t, "afterMs", s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/entities/demo/one/send", `{"payload":1,"afterMs":-1}`).Details["field"])
+	require.Equal(t, "afterMs", s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/entities/demo/one/send", `{"payload":1,"afterMs":2592000001}`).Details["field"])
+	require.Equal(t, 204, s.do("POST", "/_electric/entities/demo/one/send", `{"payload":1,"afterMs":2592000000}`).status)
+	s.wantError(404, "NOT_FOUND", "POST", "/_electric/entities/demo/none/send", `{"payload":1,"afterMs":5}`)
 	require.Equal(t, "mode", s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/entities/demo/one/send", `{"payload":1,"mode":"never"}`).Details["field"])
 	require.Equal(t, "signal", s.wantError(400, "INVALID_REQUEST", "POST", "/_electric/entities/demo/one/signal", `{"signal":"SIGHUP"}`).Details["field"])
 }

@@ -96,7 +96,7 @@ func (r *rig) run(loops ...func(context.Context) error) {
 // work works jobs until the test ends.
 func (r *rig) work() {
 	r.t.Helper()
-	require.NoError(r.t, r.jobs.Start(context.WithoutCancel(r.t.Context()), r.claims))
+	require.NoError(r.t, r.jobs.Start(context.WithoutCancel(r.t.Context()), r.claims, r.entities))
 	r.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), patience)
 		defer cancel()

@@ -27,9 +27,10 @@ type SendRequest struct {
 
 // message is a SendRequest with its identity, made before the first attempt.
 type message struct {
-	request SendRequest
-	content stream.Message
-	wakeID  string
+	request   SendRequest
+	spawnTxID string // of the entity it is for; empty is whichever has the name
+	content   stream.Message
+	wakeID    string
 }
 
 func (s *Service) newMessage(r SendRequest) (m message, txid string, err error) {
@@ -62,17 +63,24 @@ func (s *Service) Send(ctx context.Context, r SendRequest) (txid string, err err
 	if err != nil {
 		return "", err
 	}
+	if err := s.deliver(ctx, m); err != nil {
+		return "", err
+	}
+	return txid, nil
+}
+
+func (s *Service) deliver(ctx context.Context, m message) error {
 	row, err := s.sends.Do(ctx, m)
 	if err != nil {
-		return "", err
+		return err
 	}
 	switch row.Outcome {
 	case "not_found":
-		return "", fmt.Errorf("entity %s: %w", r.EntityURL, ErrNotFound)
+		return fmt.Errorf("entity %s: %w", m.request.EntityURL, ErrNotFound)
 	case "not_running":
-		return "", &NotRunningError{Status: row.Status}
+		return &NotRunningError{Status: row.Status}
 	}
-	return txid, nil
+	return nil
 }
 
 func (s *Service) flushSends(ctx context.Context, calls []batch.Call[message]) ([]batch.Result[db.SendMessagesRow], error) {
@@ -115,6 +123,9 @@ func (s *Service) queueSend(p *pg.Pipeline, messages []message) *sent {
 		arg.OffsetMarks = append(arg.OffsetMarks, m.content.Marks)
 		arg.Sizes = append(arg.Sizes, m.content.Size())
 		arg.Resumes = append(arg.Resumes, m.request.Mode != ModePaused)
+		arg.SpawnTxids = append(arg.SpawnTxids, m.spawnTxID)
+		arg.Actors = append(arg.Actors, m.request.Principal)
+		arg.ActionIds = append(arg.ActionIds, "resume-"+m.wakeID)
 		candidates[i] = claim.Candidate{Tenant: m.request.Tenant, EntityURL: m.request.EntityURL, WakeID: m.wakeID}
 	}
 	out := &sent{}

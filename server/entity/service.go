@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Pool       *pgxpool.Pool
 	Claims     *claim.Service
+	Jobs       Inserter
 	Hub        *stream.Hub
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -30,6 +31,7 @@ type Options struct {
 type Service struct {
 	Options
 	queries *db.Queries
+	metrics *metrics
 	sends   *batch.Batcher[message, db.SendMessagesRow]
 }
 
@@ -41,7 +43,7 @@ func New(o Options) *Service {
 	if o.RideOut == 0 {
 		o.RideOut = 10 * time.Second
 	}
-	s := &Service{Options: o, queries: db.New()}
+	s := &Service{Options: o, queries: db.New(), metrics: newMetrics(o.Registerer)}
 	s.Logger = s.Logger.With("component", "entity")
 	s.sends = batch.New(s.flushSends, batch.Options[message]{
 		Name: "send", RideOut: o.RideOut, Classify: claim.Classify, Registerer: o.Registerer,

@@ -108,7 +108,7 @@ func (s *Service) signal(ctx context.Context, tx pgx.Tx, r SignalRequest, key, t
 	pg.Many(&p, &done.rows, func(ctx context.Context, conn pg.Conn) ([]db.ApplySignalRow, error) {
 		return s.queries.ApplySignal(ctx, conn, db.ApplySignalParams{
 			TenantID: r.Tenant, URL: r.EntityURL, Signal: r.Signal, EventKey: key,
-			Body: content.Body, OffsetMarks: content.Marks, Size: content.Size(),
+			Body: content.Body, OffsetMarks: content.Marks, Size: content.Size(), Actor: r.Principal, Reason: r.Reason,
 		})
 	})
 	if len(active) > 0 {

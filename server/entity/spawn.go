@@ -80,6 +80,11 @@ func (s *Service) insert(ctx context.Context, row db.InsertEntityParams, message
 		p.Exec(func(ctx context.Context, conn pg.Conn) error {
 			return s.queries.InsertMainStream(ctx, conn, db.InsertMainStreamParams{TenantID: row.TenantID, Path: claim.MainStream(row.URL)})
 		})
+		p.Exec(func(ctx context.Context, conn pg.Conn) error {
+			return s.queries.InsertAction(ctx, conn, db.InsertActionParams{
+				TenantID: row.TenantID, ID: "spawn-" + row.SpawnTxid, Action: "spawned", EntityURL: row.URL, Actor: row.CreatedBy,
+			})
+		})
 		done = s.queueSend(&p, messages)
 		return p.Run(ctx, s.Pool)
 	})

@@ -50,6 +50,8 @@ func lifecycles() map[string]func(story) {
 		"drained-runner-finishes-and-gets-no-more":    drainedRunnerFinishesAndGetsNoMore,
 		"deleted-runner-leaves-its-work-waiting":      deletedRunnerLeavesItsWorkWaiting,
 		"enabling-races-sending":                      enablingRacesSending,
+		"delayed-message-comes-once-and-not-early":    delayedMessageComesOnceAndNotEarly,
+		"delayed-message-for-an-entity-that-is-gone":  delayedMessageForAnEntityThatIsGone,
 
 		"what-is-past-its-age-is-removed":          whatIsPastItsAgeIsRemoved,
 		"a-wake-stream-reads-from-its-first-event": aWakeStreamReadsFromItsFirstEvent,

@@ -254,8 +254,10 @@ WITH target AS (
     DELETE FROM wakelatch.streams s USING target t WHERE s.tenant_id = t.tenant_id AND s.path = t.path
 ), dispatch AS (
     UPDATE wakelatch.entity_dispatch_state d
-    SET last_outside_seq = 0, acked_seq = 0, failures = 0, next_attempt_at = NULL, parked_reason = NULL
-    FROM target t WHERE d.tenant_id = t.tenant_id AND d.entity_url = $1::text
+    SET last_outside_seq = 0, acked_seq = 0, failures = 0, next_attempt_at = NULL, parked_reason = NULL,
+        deleted_version = e.version
+    FROM target t JOIN wakelatch.entities e ON e.tenant_id = t.tenant_id AND e.url = $1::text
+    WHERE d.tenant_id = e.tenant_id AND d.entity_url = e.url
 )
 DELETE FROM wakelatch.entities e USING target t
 WHERE e.tenant_id = t.tenant_id AND e.url = $1::text
@@ -271,7 +273,7 @@ type RemoveEntityParams struct {
 }
 
 // Follows EndEntity and the release. No row: the stream still holds more than a batch. The dispatch row stays, with
-// nothing of the entity in it but its generation, so that an entity of the name goes on from there.
+// nothing of the entity in it but its generation and its version, so that an entity of the name goes on from them.
 func (q *Queries) RemoveEntity(ctx context.Context, db DBTX, arg RemoveEntityParams) ([]string, error) {
 	rows, err := db.Query(ctx, removeEntity,
 		arg.URL,

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const applySignal = `-- name: ApplySignal :many
@@ -41,7 +42,7 @@ WITH state AS (
 ), entity AS (
     UPDATE wakelatch.entities e
     SET status = w.next_status, version = e.version + 1, updated_at = statement_timestamp()
-    FROM state w WHERE w.outcome = 'applied' AND e.tenant_id = w.tenant_id AND e.url = w.url
+    FROM state w WHERE w.outcome = 'applied' AND w.next_status <> w.status AND e.tenant_id = w.tenant_id AND e.url = w.url
     RETURNING e.version
 ), dispatch AS (
     UPDATE wakelatch.entity_dispatch_state d
@@ -52,6 +53,11 @@ WITH state AS (
         next_attempt_at = CASE WHEN w.next_status NOT IN ('idle', 'running') OR w.status = 'paused' THEN NULL ELSE d.next_attempt_at END,
         last_outside_seq = CASE WHEN $3::text = 'SIGCONT' AND w.status = 'paused' THEN w.tail + $1::bigint ELSE d.last_outside_seq END
     FROM state w WHERE w.outcome = 'applied' AND d.tenant_id = w.tenant_id AND d.entity_url = w.url
+), action AS (
+    INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, actor, reason, details)
+    SELECT w.tenant_id, $2::text, 'signalled', w.url, $8::text, NULLIF($9::text, ''),
+           jsonb_build_object('signal', $3::text, 'from', w.status, 'to', w.next_status)
+    FROM state w WHERE w.outcome = 'applied'
 )
 SELECT w.outcome::text AS outcome, w.status, w.path,
        (w.tail + CASE WHEN w.outcome = 'applied' THEN $1::bigint ELSE 0 END)::bigint AS tail,
@@ -67,6 +73,8 @@ type ApplySignalParams struct {
 	URL         string
 	Body        []byte
 	OffsetMarks []byte
+	Actor       string
+	Reason      string
 }
 
 type ApplySignalRow struct {
@@ -77,6 +85,7 @@ type ApplySignalRow struct {
 	Version int64
 }
 
+// The version grows with the status: a signal that leaves it is an event and no news of the entity.
 // Everything the signal touches is locked. An attempt whose answer was lost is told by its event's key. The
 // signal is appended to the entity's stream before a kill closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
 // at again, and at once.
@@ -89,6 +98,8 @@ func (q *Queries) ApplySignal(ctx context.Context, db DBTX, arg ApplySignalParam
 		arg.URL,
 		arg.Body,
 		arg.OffsetMarks,
+		arg.Actor,
+		arg.Reason,
 	)
 	if err != nil {
 		return nil, err
@@ -104,6 +115,46 @@ func (q *Queries) ApplySignal(ctx context.Context, db DBTX, arg ApplySignalParam
 			&i.Tail,
 			&i.Version,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const delayTarget = `-- name: DelayTarget :many
+SELECT e.status, e.spawn_txid,
+       (statement_timestamp() + ($1::bigint) * interval '1 millisecond')::timestamptz AS due_at
+FROM wakelatch.entities e
+WHERE e.tenant_id = $2 AND e.url = $3
+`
+
+type DelayTargetParams struct {
+	AfterMs  int64
+	TenantID string
+	URL      string
+}
+
+type DelayTargetRow struct {
+	Status    string
+	SpawnTxid string
+	DueAt     time.Time
+}
+
+// What a delayed message is for, and when it is due.
+func (q *Queries) DelayTarget(ctx context.Context, db DBTX, arg DelayTargetParams) ([]DelayTargetRow, error) {
+	rows, err := db.Query(ctx, delayTarget, arg.AfterMs, arg.TenantID, arg.URL)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []DelayTargetRow
+	for rows.Next() {
+		var i DelayTargetRow
+		if err := rows.Scan(&i.Status, &i.SpawnTxid, &i.DueAt); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -174,14 +225,14 @@ func (q *Queries) InsertDispatch(ctx context.Context, db DBTX, arg InsertDispatc
 
 const insertEntity = `-- name: InsertEntity :exec
 INSERT INTO wakelatch.entities
-    (tenant_id, url, type, tags, spawn_args, dispatch_policy, dispatch_runner_id, created_by, spawn_txid)
-VALUES ($1, $2, $3, ($4::text)::jsonb, ($5::text)::jsonb,
-        NULLIF($6::text, '')::jsonb, NULLIF($7::text, ''), $8, $9)
+    (tenant_id, url, type, version, tags, spawn_args, dispatch_policy, dispatch_runner_id, created_by, spawn_txid)
+SELECT d.tenant_id, d.entity_url, $1::text, d.deleted_version + 1, ($2::text)::jsonb, ($3::text)::jsonb,
+       NULLIF($4::text, '')::jsonb, NULLIF($5::text, ''), $6::text, $7::text
+FROM wakelatch.entity_dispatch_state d
+WHERE d.tenant_id = $8 AND d.entity_url = $9
 `
 
 type InsertEntityParams struct {
-	TenantID         string
-	URL              string
 	Type             string
 	Tags             string
 	SpawnArgs        string
@@ -189,13 +240,13 @@ type InsertEntityParams struct {
 	DispatchRunnerID string
 	CreatedBy        string
 	SpawnTxid        string
+	TenantID         string
+	URL              string
 }
 
 // A policy or runner left out is the entity type's default.
 func (q *Queries) InsertEntity(ctx context.Context, db DBTX, arg InsertEntityParams) error {
 	_, err := db.Exec(ctx, insertEntity,
-		arg.TenantID,
-		arg.URL,
 		arg.Type,
 		arg.Tags,
 		arg.SpawnArgs,
@@ -203,6 +254,8 @@ func (q *Queries) InsertEntity(ctx context.Context, db DBTX, arg InsertEntityPar
 		arg.DispatchRunnerID,
 		arg.CreatedBy,
 		arg.SpawnTxid,
+		arg.TenantID,
+		arg.URL,
 	)
 	return err
 }
@@ -349,11 +402,15 @@ WITH input AS (
            unnest($5::bytea[]) AS body,
            unnest($6::bytea[]) AS offset_marks,
            unnest($7::bigint[]) AS size,
-           unnest($8::boolean[]) AS resumes
+           unnest($8::boolean[]) AS resumes,
+           unnest($9::text[]) AS spawn_txid,
+           unnest($10::text[]) AS actor,
+           unnest($11::text[]) AS action_id
 ), decided AS (
-    SELECT i.ord, i.tenant_id, i.entity_url, i.key, i.body, i.offset_marks, i.size, i.resumes, s.path, s.tail,
+    SELECT i.ord, i.tenant_id, i.entity_url, i.key, i.body, i.offset_marks, i.size, i.resumes, i.spawn_txid, i.actor, i.action_id, s.path, s.tail,
            CASE
                WHEN e.url IS NULL OR s.path IS NULL OR d.entity_url IS NULL THEN 'not_found'
+               WHEN i.spawn_txid <> '' AND i.spawn_txid <> e.spawn_txid THEN 'not_found'
                WHEN EXISTS (SELECT 1 FROM wakelatch.stream_messages m
                             WHERE m.tenant_id = i.tenant_id AND m.stream_path = s.path AND m.key = i.key)
                    OR row_number() OVER (PARTITION BY i.tenant_id, i.entity_url, i.key ORDER BY i.ord) > 1 THEN 'repeated'
@@ -366,7 +423,7 @@ WITH input AS (
     LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = i.tenant_id AND d.entity_url = i.entity_url
     LEFT JOIN wakelatch.streams s ON s.tenant_id = i.tenant_id AND s.path = substr(i.entity_url, 2) || '/main'
 ), placed AS (
-    SELECT n.ord, n.tenant_id, n.entity_url, n.key, n.body, n.offset_marks, n.size, n.resumes, n.path, n.tail, n.outcome, n.status, (n.tail + sum(n.size) OVER (PARTITION BY n.tenant_id, n.entity_url ORDER BY n.ord))::bigint AS end_offset
+    SELECT n.ord, n.tenant_id, n.entity_url, n.key, n.body, n.offset_marks, n.size, n.resumes, n.spawn_txid, n.actor, n.action_id, n.path, n.tail, n.outcome, n.status, (n.tail + sum(n.size) OVER (PARTITION BY n.tenant_id, n.entity_url ORDER BY n.ord))::bigint AS end_offset
     FROM decided n WHERE n.outcome = 'sent'
 ), message AS (
     INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks, key)
@@ -388,6 +445,13 @@ WITH input AS (
     FROM moved m JOIN dispatch d ON d.tenant_id = m.tenant_id AND d.entity_url = m.entity_url
     WHERE m.resumes AND e.tenant_id = m.tenant_id AND e.url = m.entity_url AND e.status = 'paused'
     RETURNING e.tenant_id, e.url, e.version
+), action AS (
+    INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, actor)
+    SELECT DISTINCT ON (p.tenant_id, p.entity_url) p.tenant_id, p.action_id, 'resumed', p.entity_url, p.actor
+    FROM placed p JOIN resumed r ON r.tenant_id = p.tenant_id AND r.url = p.entity_url
+    WHERE p.resumes
+    ORDER BY p.tenant_id, p.entity_url, p.ord
+    ON CONFLICT (tenant_id, id) DO NOTHING
 )
 SELECT n.ord, n.outcome::text AS outcome, n.status::text AS status,
        COALESCE(m.tail, CASE WHEN n.outcome = 'repeated' THEN n.tail END, 0)::bigint AS tail,
@@ -407,6 +471,9 @@ type SendMessagesParams struct {
 	OffsetMarks [][]byte
 	Sizes       []int64
 	Resumes     []bool
+	SpawnTxids  []string
+	Actors      []string
+	ActionIds   []string
 }
 
 type SendMessagesRow struct {
@@ -418,7 +485,8 @@ type SendMessagesRow struct {
 }
 
 // One item a message. Dispatch rows, entities and main streams are locked. A key already used on the
-// entity adds nothing. A message whose mode is not paused resumes a paused entity.
+// entity adds nothing. A message whose mode is not paused resumes a paused entity. One that names a spawn is for
+// that entity and for none that has its name since; ” is any.
 func (q *Queries) SendMessages(ctx context.Context, db DBTX, arg SendMessagesParams) ([]SendMessagesRow, error) {
 	rows, err := db.Query(ctx, sendMessages,
 		arg.Ords,
@@ -429,6 +497,9 @@ func (q *Queries) SendMessages(ctx context.Context, db DBTX, arg SendMessagesPar
 		arg.OffsetMarks,
 		arg.Sizes,
 		arg.Resumes,
+		arg.SpawnTxids,
+		arg.Actors,
+		arg.ActionIds,
 	)
 	if err != nil {
 		return nil, err

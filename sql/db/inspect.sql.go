@@ -531,7 +531,7 @@ func (q *Queries) ShowClaims(ctx context.Context, db DBTX, arg ShowClaimsParams)
 }
 
 const showDispatch = `-- name: ShowDispatch :many
-SELECT d.tenant_id, d.entity_url, d.generation, d.outstanding_wake_id, d.outstanding_runner_id, d.outstanding_since, d.outstanding_emissions, d.active_consumer_id, d.active_runner_id, d.active_epoch, d.active_claimed_at, d.last_outside_seq, d.acked_seq, d.failures, d.next_attempt_at, d.parked_reason, d.last_consumer_id, d.last_epoch, d.last_released_at, d.last_release_cause, statement_timestamp()::timestamptz AS now,
+SELECT d.tenant_id, d.entity_url, d.generation, d.outstanding_wake_id, d.outstanding_runner_id, d.outstanding_since, d.outstanding_emissions, d.active_consumer_id, d.active_runner_id, d.active_epoch, d.active_claimed_at, d.last_outside_seq, d.acked_seq, d.failures, d.next_attempt_at, d.parked_reason, d.last_consumer_id, d.last_epoch, d.last_released_at, d.last_release_cause, d.deleted_version, statement_timestamp()::timestamptz AS now,
        COALESCE(e.status, 'deleted')::text AS status, COALESCE(e.dispatch_runner_id, '')::text AS dispatch_runner_id,
        (d.last_outside_seq > d.acked_seq)::boolean AS pending,
        COALESCE((SELECT m.created_at FROM wakelatch.stream_messages m
@@ -610,6 +610,7 @@ func (q *Queries) ShowDispatch(ctx context.Context, db DBTX, arg ShowDispatchPar
 			&i.WakelatchEntityDispatchState.LastEpoch,
 			&i.WakelatchEntityDispatchState.LastReleasedAt,
 			&i.WakelatchEntityDispatchState.LastReleaseCause,
+			&i.WakelatchEntityDispatchState.DeletedVersion,
 			&i.Now,
 			&i.Status,
 			&i.DispatchRunnerID,

@@ -118,6 +118,7 @@ type WakelatchEntityDispatchState struct {
 	LastEpoch            *int64
 	LastReleasedAt       *time.Time
 	LastReleaseCause     *string
+	DeletedVersion       int64
 }
 
 type WakelatchEntityType struct {

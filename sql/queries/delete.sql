@@ -35,7 +35,7 @@ FROM state w;
 
 -- name: RemoveEntity :many
 -- Follows EndEntity and the release. No row: the stream still holds more than a batch. The dispatch row stays, with
--- nothing of the entity in it but its generation, so that an entity of the name goes on from there.
+-- nothing of the entity in it but its generation and its version, so that an entity of the name goes on from them.
 WITH target AS (
     SELECT s.tenant_id, s.path FROM wakelatch.streams s
     WHERE s.tenant_id = @tenant_id AND s.path = @path
@@ -55,8 +55,10 @@ WITH target AS (
     DELETE FROM wakelatch.streams s USING target t WHERE s.tenant_id = t.tenant_id AND s.path = t.path
 ), dispatch AS (
     UPDATE wakelatch.entity_dispatch_state d
-    SET last_outside_seq = 0, acked_seq = 0, failures = 0, next_attempt_at = NULL, parked_reason = NULL
-    FROM target t WHERE d.tenant_id = t.tenant_id AND d.entity_url = @url::text
+    SET last_outside_seq = 0, acked_seq = 0, failures = 0, next_attempt_at = NULL, parked_reason = NULL,
+        deleted_version = e.version
+    FROM target t JOIN wakelatch.entities e ON e.tenant_id = t.tenant_id AND e.url = @url::text
+    WHERE d.tenant_id = e.tenant_id AND d.entity_url = e.url
 )
 DELETE FROM wakelatch.entities e USING target t
 WHERE e.tenant_id = t.tenant_id AND e.url = @url::text

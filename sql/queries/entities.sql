@@ -9,9 +9,11 @@ WHERE NOT EXISTS (SELECT 1 FROM wakelatch.entities e WHERE e.tenant_id = d.tenan
 -- name: InsertEntity :exec
 -- A policy or runner left out is the entity type's default.
 INSERT INTO wakelatch.entities
-    (tenant_id, url, type, tags, spawn_args, dispatch_policy, dispatch_runner_id, created_by, spawn_txid)
-VALUES (@tenant_id, @url, @type, (@tags::text)::jsonb, (@spawn_args::text)::jsonb,
-        NULLIF(@dispatch_policy::text, '')::jsonb, NULLIF(@dispatch_runner_id::text, ''), @created_by, @spawn_txid);
+    (tenant_id, url, type, version, tags, spawn_args, dispatch_policy, dispatch_runner_id, created_by, spawn_txid)
+SELECT d.tenant_id, d.entity_url, @type::text, d.deleted_version + 1, (@tags::text)::jsonb, (@spawn_args::text)::jsonb,
+       NULLIF(@dispatch_policy::text, '')::jsonb, NULLIF(@dispatch_runner_id::text, ''), @created_by::text, @spawn_txid::text
+FROM wakelatch.entity_dispatch_state d
+WHERE d.tenant_id = @tenant_id AND d.entity_url = @url;
 
 -- name: InsertMainStream :exec
 INSERT INTO wakelatch.streams (tenant_id, path, kind, content_type)
@@ -45,7 +47,8 @@ LIMIT @max_rows::integer;
 
 -- name: SendMessages :many
 -- One item a message. Dispatch rows, entities and main streams are locked. A key already used on the
--- entity adds nothing. A message whose mode is not paused resumes a paused entity.
+-- entity adds nothing. A message whose mode is not paused resumes a paused entity. One that names a spawn is for
+-- that entity and for none that has its name since; '' is any.
 WITH input AS (
     SELECT unnest(@ords::integer[]) AS ord,
            unnest(@tenant_ids::text[]) AS tenant_id,
@@ -54,11 +57,15 @@ WITH input AS (
            unnest(@bodies::bytea[]) AS body,
            unnest(@offset_marks::bytea[]) AS offset_marks,
            unnest(@sizes::bigint[]) AS size,
-           unnest(@resumes::boolean[]) AS resumes
+           unnest(@resumes::boolean[]) AS resumes,
+           unnest(@spawn_txids::text[]) AS spawn_txid,
+           unnest(@actors::text[]) AS actor,
+           unnest(@action_ids::text[]) AS action_id
 ), decided AS (
     SELECT i.*, s.path, s.tail,
            CASE
                WHEN e.url IS NULL OR s.path IS NULL OR d.entity_url IS NULL THEN 'not_found'
+               WHEN i.spawn_txid <> '' AND i.spawn_txid <> e.spawn_txid THEN 'not_found'
                WHEN EXISTS (SELECT 1 FROM wakelatch.stream_messages m
                             WHERE m.tenant_id = i.tenant_id AND m.stream_path = s.path AND m.key = i.key)
                    OR row_number() OVER (PARTITION BY i.tenant_id, i.entity_url, i.key ORDER BY i.ord) > 1 THEN 'repeated'
@@ -93,6 +100,13 @@ WITH input AS (
     FROM moved m JOIN dispatch d ON d.tenant_id = m.tenant_id AND d.entity_url = m.entity_url
     WHERE m.resumes AND e.tenant_id = m.tenant_id AND e.url = m.entity_url AND e.status = 'paused'
     RETURNING e.tenant_id, e.url, e.version
+), action AS (
+    INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, actor)
+    SELECT DISTINCT ON (p.tenant_id, p.entity_url) p.tenant_id, p.action_id, 'resumed', p.entity_url, p.actor
+    FROM placed p JOIN resumed r ON r.tenant_id = p.tenant_id AND r.url = p.entity_url
+    WHERE p.resumes
+    ORDER BY p.tenant_id, p.entity_url, p.ord
+    ON CONFLICT (tenant_id, id) DO NOTHING
 )
 SELECT n.ord, n.outcome::text AS outcome, n.status::text AS status,
        COALESCE(m.tail, CASE WHEN n.outcome = 'repeated' THEN n.tail END, 0)::bigint AS tail,
@@ -148,6 +162,7 @@ WHERE d.tenant_id = @tenant_id AND d.entity_url = @entity_url
 FOR UPDATE;
 
 -- name: ApplySignal :many
+-- The version grows with the status: a signal that leaves it is an event and no news of the entity.
 -- Everything the signal touches is locked. An attempt whose answer was lost is told by its event's key. The
 -- signal is appended to the entity's stream before a kill closes it. A SIGCONT that resumes is work: whatever the pause held back is looked
 -- at again, and at once.
@@ -182,7 +197,7 @@ WITH state AS (
 ), entity AS (
     UPDATE wakelatch.entities e
     SET status = w.next_status, version = e.version + 1, updated_at = statement_timestamp()
-    FROM state w WHERE w.outcome = 'applied' AND e.tenant_id = w.tenant_id AND e.url = w.url
+    FROM state w WHERE w.outcome = 'applied' AND w.next_status <> w.status AND e.tenant_id = w.tenant_id AND e.url = w.url
     RETURNING e.version
 ), dispatch AS (
     UPDATE wakelatch.entity_dispatch_state d
@@ -193,8 +208,20 @@ WITH state AS (
         next_attempt_at = CASE WHEN w.next_status NOT IN ('idle', 'running') OR w.status = 'paused' THEN NULL ELSE d.next_attempt_at END,
         last_outside_seq = CASE WHEN @signal::text = 'SIGCONT' AND w.status = 'paused' THEN w.tail + @size::bigint ELSE d.last_outside_seq END
     FROM state w WHERE w.outcome = 'applied' AND d.tenant_id = w.tenant_id AND d.entity_url = w.url
+), action AS (
+    INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, actor, reason, details)
+    SELECT w.tenant_id, @event_key::text, 'signalled', w.url, @actor::text, NULLIF(@reason::text, ''),
+           jsonb_build_object('signal', @signal::text, 'from', w.status, 'to', w.next_status)
+    FROM state w WHERE w.outcome = 'applied'
 )
 SELECT w.outcome::text AS outcome, w.status, w.path,
        (w.tail + CASE WHEN w.outcome = 'applied' THEN @size::bigint ELSE 0 END)::bigint AS tail,
        COALESCE((SELECT entity.version FROM entity), w.version)::bigint AS version
 FROM state w;
+
+-- name: DelayTarget :many
+-- What a delayed message is for, and when it is due.
+SELECT e.status, e.spawn_txid,
+       (statement_timestamp() + (@after_ms::bigint) * interval '1 millisecond')::timestamptz AS due_at
+FROM wakelatch.entities e
+WHERE e.tenant_id = @tenant_id AND e.url = @url;
