@@ -8,7 +8,7 @@
 // Every setting is a flag and an environment variable of the same name; see wakelatch help COMMAND.
 //
 // It exits with 0 after a stop that was asked for, 1 when something failed, 2 when the command or a
-// setting is wrong, and 3 when the database's schema is behind this build.
+// setting is wrong, 3 when the database's schema is behind this build, and 4 when what was named does not exist.
 package main
 
 import (
