@@ -254,7 +254,7 @@ func (s *show) nodes(dsn, url string) []*member {
 			name: name, ready: regexp.MustCompile(`"msg":"node serves".*"address":"([^"]+)"`),
 			args: []string{
 				command, "--node-id", name, "--database-url", dsn, "--listen", "127.0.0.1:0", "--public-url", url,
-				"--lease", lease.String(), "--sweep-interval", "250ms", "--log-format", "json",
+				"--auth", "none", "--lease", lease.String(), "--sweep-interval", "250ms", "--log-format", "json",
 			},
 		})
 	}
