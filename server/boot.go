@@ -25,6 +25,10 @@ const (
 	jobsPoolSize = 6
 )
 
+// Connections is how many connections to the database a node with this pool size opens at most: its pool, River's
+// and the gauges', and the listener's.
+func Connections(poolSize int) int { return poolSize + jobsPoolSize + 1 }
+
 // boot starts everything in order: what a request needs is there before the first one is taken, and the
 // node says that it is ready last.
 func (s *Server) boot(ctx context.Context) error {

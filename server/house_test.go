@@ -24,31 +24,32 @@ var layers = []struct {
 	packages []string
 	may      []string
 }{
-	{packages: []string{"cmd/wakelatch"}, may: []string{"cmd/wakelatch/demo", "server", "server/apikey", "server/client", "sql/localpg", "sql/migrations", "sql/pg"}},
+	{packages: []string{"cmd/wakelatch"}, may: []string{"cmd/wakelatch/demo", "server", "server/apikey", "server/doctor", "server/client", "sql/localpg", "sql/migrations", "sql/pg"}},
 	{packages: []string{"cmd/wakelatch/demo"}, may: []string{"server/client", "sql/localpg", "sql/migrations", "sql/pg", "sql/db"}},
 	{packages: []string{"server"}, may: []string{
 		"server/api", "server/apikey", "server/claim", "server/entity", "server/entitytype", "server/inspect", "server/runner", "server/stream",
 		"server/token", "server/notify", "server/batch", "server/retention", "jobs", "sql/migrations", "sql/pg", "sql/db",
 	}},
+	{packages: []string{"server/doctor"}, may: []string{"server/claim", "sql/pg", "sql/db", "sql/migrations"}},
 	{packages: []string{"server/api"}, may: []string{
 		"server/apikey", "server/claim", "server/entity", "server/entitytype", "server/inspect", "server/principal", "server/runner",
-		"server/stream", "server/token", "server/batch",
+		"server/stream", "server/strictjson", "server/token", "server/batch",
 	}},
 	{packages: []string{"jobs"}, may: []string{"jobs/args", "sql/pg", "sql/db", "sql/migrations"}},
 	{packages: []string{"jobs/args"}},
 	{packages: []string{"server/claim", "server/entity", "server/entitytype", "server/inspect", "server/runner", "server/stream"}, may: []string{
-		"jobs/args", "server/token", "server/notify", "server/batch", "sql/pg", "sql/db",
+		"jobs/args", "server/strictjson", "server/token", "server/notify", "server/batch", "sql/pg", "sql/db",
 	}},
 	{packages: []string{"server/apikey"}, may: []string{"server/principal", "server/batch", "sql/pg", "sql/db"}},
 	{packages: []string{"server/retention"}, may: []string{"sql/pg", "sql/db"}},
-	{packages: []string{"server/token", "server/notify", "server/batch", "server/principal"}},
+	{packages: []string{"server/token", "server/notify", "server/batch", "server/principal", "server/strictjson"}},
 	{packages: []string{"sql/pg", "sql/db", "sql/migrations", "sql/localpg"}},
 	{packages: []string{"server/openapitest"}},
 	{packages: []string{"sql/dbtest"}, may: []string{"sql/pg", "sql/migrations", "sql/localpg"}},
 	{packages: []string{"dashboards"}},
 	// What users import brings nothing of ours along.
 	{packages: []string{"server/client"}},
-	{packages: []string{"server/compat", "server/lifecycle"}},
+	{packages: []string{"server/compat", "server/lifecycle", "server/wire"}},
 }
 
 func TestImportsGoDown(t *testing.T) {

@@ -225,9 +225,9 @@ func TestEntitiesAreOperated(t *testing.T) {
 	require.Contains(t, stderr, "/demo/one")
 }
 
-func (i *incident) exec(sql string, args ...any) {
+func (i *incident) exec(sql string) {
 	i.t.Helper()
-	_, err := i.database.Pool.Exec(i.t.Context(), sql, args...)
+	_, err := i.database.Pool.Exec(i.t.Context(), sql)
 	require.NoError(i.t, err)
 }
 

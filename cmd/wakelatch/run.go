@@ -78,6 +78,16 @@ func commands() []command {
 			name: "why", args: "/TYPE/ID", kind: forWhy, run: why, summary: "say who owns an entity, what happened, what happens next, and what changes it",
 		},
 		{
+			name: "doctor", kind: forDoctor, run: examine, summary: "look for what goes wrong, and say what mends it; exit 1 on any failure",
+			details: "It asks the database itself, with the nodes' own settings, and needs no node. One line for each check: ok, skipped,\n" +
+				"warn or FAIL, then the rows and the commands that mend them. Looking changes nothing.",
+		},
+		{
+			name: "mend", args: "TENANT /TYPE/ID", kind: forMend, run: mend, summary: "bring rows of one entity that contradict each other into agreement",
+			details: "For what wakelatch doctor finds under consistency, and with no effect on an entity that agrees with itself. The entity's\n" +
+				"newest active claim is kept; the nodes' sweep ends what has no right to go on, and wakes what waits.",
+		},
+		{
 			name: "claims", args: "list|show|release", kind: forClaims, run: pick(claimCommands), summary: "list claims, show one, or take one from its holder",
 			details: "  list                      the newest first; --status, --entity, --runner\n" +
 				"  show CONSUMER EPOCH       one claim and its lease\n" +

@@ -74,6 +74,7 @@ const (
 	forEntities
 	forWhy
 	forDoctor
+	forMend
 	forKeys
 	forNone      commandSet = 0
 	forNodes                = forDev | forServe
@@ -98,11 +99,11 @@ func (s setting) variable() string {
 func settings() []setting {
 	return append([]setting{
 		{
-			"database-url", "URL", "", "the database, as postgres://user:password@host:port/name", forServe | forMigrate | forKeys,
+			"database-url", "URL", "", "the database, as postgres://user:password@host:port/name", forServe | forMigrate | forKeys | forDoctor | forMend,
 			required(databaseURL(func(c *config) *string { return &c.databaseURL })),
 		},
 		{
-			"listen-database-url", "URL", "", "the same database reached directly, for LISTEN, when database-url leads through PgBouncer", forServe,
+			"listen-database-url", "URL", "", "the same database reached directly, for LISTEN, when database-url leads through PgBouncer", forServe | forDoctor,
 			databaseURL(func(c *config) *string { return &c.listenDatabaseURL }),
 		},
 		{
@@ -138,7 +139,7 @@ func settings() []setting {
 			text(func(c *config) *string { return &c.nodeID }),
 		},
 		{
-			"pool-size", "N", "20", "database connections for requests; a node takes about six more", forNodes,
+			"pool-size", "N", "20", "database connections for requests; a node takes about six more", forNodes | forDoctor,
 			number(func(c *config) *int64 { return &c.poolSize }, 2, 1000),
 		},
 		{

@@ -4,7 +4,7 @@ package main
 func operatorSettings() []setting {
 	return []setting{
 		{
-			"api-key", "KEY", "", "the API key, if the nodes ask for one; prefer the variable, flags show in ps", forOperators | forDoctor,
+			"api-key", "KEY", "", "the API key, if the nodes ask for one; prefer the variable, flags show in ps", forOperators,
 			text(func(c *config) *string { return &c.apiKey }),
 		},
 		{
@@ -12,7 +12,11 @@ func operatorSettings() []setting {
 			boolean(func(c *config) *bool { return &c.json }),
 		},
 		{
-			"reason", "TEXT", "", "why; the history keeps it. Every command that changes something asks for it", forLists,
+			"url", "URL", "", "a node or the balancer, to see whether it serves (default: not looked at)", forDoctor,
+			httpURL(func(c *config) *string { return &c.url }),
+		},
+		{
+			"reason", "TEXT", "", "why; the history keeps it. Every command that changes something asks for it", forLists | forMend,
 			text(func(c *config) *string { return &c.reason }),
 		},
 		{

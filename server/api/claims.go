@@ -133,18 +133,6 @@ type claimView struct {
 	EntityCleared *bool      `json:"entity_cleared"`
 }
 
-func (a *API) getClaim(w http.ResponseWriter, r *http.Request) error {
-	key, err := claimKey(r)
-	if err != nil {
-		return err
-	}
-	c, err := a.options.Claims.Get(r.Context(), key)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, viewClaim(c))
-}
-
 func viewClaim(c claim.Claim) claimView {
 	return claimView{
 		ConsumerID: c.ConsumerID, Epoch: c.Epoch, EntityURL: c.EntityURL, StreamPath: "/" + c.StreamPath, RunnerID: c.RunnerID,

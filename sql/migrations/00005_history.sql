@@ -4,3 +4,9 @@
 CREATE INDEX claim_events_by_runner ON wakelatch.claim_events (tenant_id, runner_id, at);
 -- Claims that ended badly are few, so that looking for them costs the others nothing.
 CREATE INDEX consumer_claims_troubled ON wakelatch.consumer_claims (tenant_id, claimed_at) WHERE status IN ('expired', 'failed');
+
+-- An operator mended what contradicted itself on one entity.
+ALTER TABLE wakelatch.actions DROP CONSTRAINT actions_action_known;
+ALTER TABLE wakelatch.actions ADD CONSTRAINT actions_action_known CHECK (action IN (
+    'spawned', 'signalled', 'resumed', 'parked', 'unparked', 'moved', 'entity_deleted', 'send_dropped', 'mended',
+    'drained', 'enabled', 'disabled', 'runner_deleted'));
