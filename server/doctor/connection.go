@@ -44,7 +44,7 @@ func (p *patient) listener(ctx context.Context) (Finding, error) {
 	}
 	defer hangUp()
 	channel := "wakelatch_doctor_" + strings.ToLower(rand.Text())
-	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{channel}.Sanitize()); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{channel}.Sanitize()); err != nil {
 		return Finding{Status: Fail, Summary: fmt.Sprintf("LISTEN is refused: %v", err)}, nil
 	}
 	began := time.Now()
@@ -105,9 +105,31 @@ func (p *patient) pooler(ctx context.Context) (Finding, error) {
 		return Finding{Status: Fail, Summary: "the listener's URL leads through a pooler such as PgBouncer, where LISTEN is lost " +
 			"whenever the pooler gives the connection to somebody else; give the nodes a --listen-database-url that leads to Postgres itself"}, nil
 	case pools:
-		return okay("the pool goes through a pooler, the listener does not")
+		return prepares(ctx, p.DatabaseURL)
 	}
 	return okay("none in the way")
+}
+
+// prepares says whether the pooler carries the statements that nodes prepare: one that does not gives a session the
+// backend on which another one prepared the same, or one where it has not.
+func prepares(ctx context.Context, url string) (Finding, error) {
+	for range 3 {
+		conn, hangUp, err := direct(ctx, url)
+		if err != nil {
+			return Finding{}, err
+		}
+		for range 2 {
+			if _, err = conn.Exec(ctx, "SELECT $1::text AS wakelatch_doctor", "prepared"); err != nil {
+				break
+			}
+		}
+		hangUp()
+		if err != nil {
+			return Finding{Status: Fail, Summary: fmt.Sprintf("the pooler does not carry prepared statements (%v): "+
+				"add default_query_exec_mode=cache_describe to the database url, or use PgBouncer 1.21 or newer with max_prepared_statements", err)}, nil
+		}
+	}
+	return okay("the pool goes through a pooler, the listener does not")
 }
 
 func pooled(ctx context.Context, url string) (bool, error) {

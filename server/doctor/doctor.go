@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/wakelatch/wakelatch/sql/db"
@@ -52,6 +53,9 @@ type Options struct {
 	// OldTransaction is how long a transaction may stay open; 0 means a minute.
 	OldTransaction time.Duration
 }
+
+// throughAnything is how statements pass every pooler: none is left prepared.
+const throughAnything = pgx.QueryExecModeCacheDescribe
 
 // checkTimeout bounds one check.
 const checkTimeout = 10 * time.Second
@@ -114,7 +118,7 @@ func Examine(ctx context.Context, o Options) ([]Finding, error) {
 	if o.OldTransaction == 0 {
 		o.OldTransaction = time.Minute
 	}
-	pool, err := pg.NewPool(ctx, pg.PoolOptions{DSN: o.DatabaseURL, ApplicationName: "wakelatch doctor", MaxConns: 3})
+	pool, err := pg.NewPool(ctx, pg.PoolOptions{DSN: o.DatabaseURL, ApplicationName: "wakelatch doctor", MaxConns: 3, ExecMode: throughAnything})
 	if err != nil {
 		return nil, err
 	}

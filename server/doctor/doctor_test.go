@@ -57,7 +57,7 @@ func TestWithoutADatabaseNothingElseIsLookedAt(t *testing.T) {
 func TestAReadOnlyDatabaseIsNoPlaceForNodes(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
-	exec(t, d, `ALTER DATABASE `+d.Name+` SET default_transaction_read_only = on`)
+	change(t, d, `ALTER DATABASE `+d.Name+` SET default_transaction_read_only = on`)
 	f := examine(t, "database", doctor.Options{DatabaseURL: d.DSN})
 	require.Equal(t, doctor.Fail, f.Status)
 	require.Contains(t, f.Summary, "read_only")
@@ -67,7 +67,7 @@ func TestASchemaThatIsBehind(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	require.Equal(t, doctor.OK, examine(t, "schema", doctor.Options{DatabaseURL: d.DSN}).Status)
-	exec(t, d, `DELETE FROM public.wakelatch_schema_version WHERE version_id = 5`)
+	change(t, d, `DELETE FROM public.wakelatch_schema_version WHERE version_id = 5`)
 	f := examine(t, "schema", doctor.Options{DatabaseURL: d.DSN})
 	require.Equal(t, doctor.Fail, f.Status)
 	require.Contains(t, f.Summary, "00005")
@@ -124,7 +124,7 @@ func TestATransactionThatStaysOpen(t *testing.T) {
 	command := f.Commands[0]
 	prefix, suffix := `psql "$WAKELATCH_DATABASE_URL" -c '`, `'`
 	require.True(t, len(command) > len(prefix) && command[:len(prefix)] == prefix)
-	exec(t, d, command[len(prefix):len(command)-len(suffix)])
+	change(t, d, command[len(prefix):len(command)-len(suffix)])
 	require.Eventually(t, func() bool { return examine(t, "transactions", o).Status == doctor.OK }, patience, 10*time.Millisecond)
 	require.Error(t, tx.Rollback(t.Context()))
 }

@@ -42,7 +42,7 @@ func TestJobsThatGoNowhere(t *testing.T) {
 			t.Parallel()
 			d := dbtest.New(t)
 			require.Equal(t, doctor.OK, examine(t, "jobs", doctor.Options{DatabaseURL: d.DSN}).Status)
-			exec(t, d, tc.sql)
+			change(t, d, tc.sql)
 			if tc.nodes {
 				likeANode(t, d)
 			}

@@ -28,9 +28,9 @@ func TestNobodySweeps(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	o := doctor.Options{DatabaseURL: d.DSN}
-	exec(t, d, `UPDATE wakelatch.sweep_state SET last_sweep_at = statement_timestamp()`)
+	change(t, d, `UPDATE wakelatch.sweep_state SET last_sweep_at = statement_timestamp()`)
 	require.Equal(t, doctor.OK, examine(t, "sweep", o).Status)
-	exec(t, d, `UPDATE wakelatch.sweep_state SET last_sweep_at = statement_timestamp() - interval '1 minute'`)
+	change(t, d, `UPDATE wakelatch.sweep_state SET last_sweep_at = statement_timestamp() - interval '1 minute'`)
 	f := examine(t, "sweep", o)
 	require.Equal(t, doctor.Warn, f.Status, "no node is there to sweep")
 	require.Equal(t, []string{"wakelatch serve"}, f.Commands)
@@ -44,19 +44,19 @@ func TestClaimsThatShouldBeOver(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	o := doctor.Options{DatabaseURL: d.DSN}
-	exec(t, d, one+claimed)
+	change(t, d, one+claimed)
 	require.Equal(t, doctor.OK, examine(t, "releases", o).Status)
 	for says, sql := range map[string]string{
 		"is past its lease":        `UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() - interval '11 seconds'`,
 		"is done and not released": `UPDATE wakelatch.consumer_claims SET done_at = statement_timestamp() - interval '11 seconds', done_outcome = 'succeeded'`,
 	} {
-		exec(t, d, sql)
+		change(t, d, sql)
 		f := examine(t, "releases", o)
 		require.Equal(t, doctor.Fail, f.Status)
 		require.Contains(t, f.Rows[0], says)
 		require.Equal(t, []string{"wakelatch claims release w_1 1 --reason WHY"}, f.Commands)
-		exec(t, d, `UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() + interval '1 hour'`)
-		exec(t, d, `UPDATE wakelatch.consumer_claims SET done_at = NULL, done_outcome = NULL`)
+		change(t, d, `UPDATE wakelatch.claim_leases SET expires_at = statement_timestamp() + interval '1 hour'`)
+		change(t, d, `UPDATE wakelatch.consumer_claims SET done_at = NULL, done_outcome = NULL`)
 	}
 }
 
@@ -64,9 +64,9 @@ func TestParkedEntities(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	o := doctor.Options{DatabaseURL: d.DSN}
-	exec(t, d, one)
+	change(t, d, one)
 	require.Equal(t, doctor.OK, examine(t, "parked", o).Status)
-	exec(t, d, `UPDATE wakelatch.entity_dispatch_state SET parked_reason = 'ten in a row', next_attempt_at = NULL`)
+	change(t, d, `UPDATE wakelatch.entity_dispatch_state SET parked_reason = 'ten in a row', next_attempt_at = NULL`)
 	f := examine(t, "parked", o)
 	require.Equal(t, doctor.Warn, f.Status)
 	require.Equal(t, []string{"tenant default, /demo/one: ten in a row"}, f.Rows)
@@ -78,7 +78,7 @@ func TestRunnersThatWorkWaitsFor(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	o := doctor.Options{DatabaseURL: d.DSN}
-	exec(t, d, one)
+	change(t, d, one)
 	for _, tc := range []struct{ sql, says, command string }{
 		{`SELECT 1`, "was never heard of", "wakelatch why /demo/one"},
 		{`INSERT INTO wakelatch.runner_diagnostics (tenant_id, runner_id, lease_expires_at) VALUES ('default', 'r1', '2026-01-01')`, "is offline", "wakelatch why /demo/one"},
@@ -86,21 +86,21 @@ func TestRunnersThatWorkWaitsFor(t *testing.T) {
 		{`UPDATE wakelatch.runners SET admin_status = 'draining'`, "is draining", "wakelatch runners enable r1 --reason WHY"},
 		{`DELETE FROM wakelatch.runners`, "is not registered", "wakelatch why /demo/one"},
 	} {
-		exec(t, d, tc.sql)
+		change(t, d, tc.sql)
 		f := examine(t, "runners", o)
 		require.Equal(t, doctor.Warn, f.Status, tc.says)
 		require.Equal(t, []string{"tenant default, runner r1 " + tc.says + ": 1 entities wait, such as /demo/one"}, f.Rows)
 		require.Equal(t, []string{tc.command}, f.Commands)
 	}
-	exec(t, d, `UPDATE wakelatch.entity_dispatch_state SET acked_seq = last_outside_seq`)
+	change(t, d, `UPDATE wakelatch.entity_dispatch_state SET acked_seq = last_outside_seq`)
 	require.Equal(t, doctor.OK, examine(t, "runners", o).Status, "nothing waits for it")
 }
 
 func TestARunnerThatIsThere(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
-	exec(t, d, one)
-	exec(t, d, `INSERT INTO wakelatch.runner_diagnostics (tenant_id, runner_id, lease_expires_at) VALUES ('default', 'r1', statement_timestamp() + interval '1 minute')`)
+	change(t, d, one)
+	change(t, d, `INSERT INTO wakelatch.runner_diagnostics (tenant_id, runner_id, lease_expires_at) VALUES ('default', 'r1', statement_timestamp() + interval '1 minute')`)
 	require.Equal(t, doctor.OK, examine(t, "runners", doctor.Options{DatabaseURL: d.DSN}).Status)
 }
 
@@ -108,9 +108,9 @@ func TestAContradictionIsListedWithItsCommand(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	o := doctor.Options{DatabaseURL: d.DSN}
-	exec(t, d, one+claimed)
+	change(t, d, one+claimed)
 	require.Equal(t, doctor.OK, examine(t, "consistency", o).Status)
-	exec(t, d, `DELETE FROM wakelatch.claim_leases; UPDATE wakelatch.entities SET status = 'idle'`)
+	change(t, d, `DELETE FROM wakelatch.claim_leases; UPDATE wakelatch.entities SET status = 'idle'`)
 	f := examine(t, "consistency", o)
 	require.Equal(t, doctor.Fail, f.Status)
 	require.Contains(t, f.Summary, "2 rows contradict each other")

@@ -32,7 +32,7 @@ func examine(t *testing.T, check string, o doctor.Options) doctor.Finding {
 	return f
 }
 
-func exec(t *testing.T, d *dbtest.Database, sql string) {
+func change(t *testing.T, d *dbtest.Database, sql string) {
 	t.Helper()
 	_, err := d.Pool.Exec(t.Context(), sql)
 	require.NoError(t, err)

@@ -39,6 +39,8 @@ type PoolOptions struct {
 	MaxConns int32
 	// Tracer sees every statement; nil for none.
 	Tracer pgx.QueryTracer
+	// ExecMode is how statements are sent; 0 leaves pgx's default or the DSN's default_query_exec_mode.
+	ExecMode pgx.QueryExecMode
 }
 
 // NewPool opens a pool and does not connect: a database that is away at start is met by the first statement.
@@ -49,6 +51,9 @@ func NewPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 	}
 	configureConn(config.ConnConfig, o.ApplicationName)
 	config.ConnConfig.Tracer = o.Tracer
+	if o.ExecMode != 0 {
+		config.ConnConfig.DefaultQueryExecMode = o.ExecMode
+	}
 	config.MaxConnLifetime = maxConnLifetime
 	config.MaxConnLifetimeJitter = lifetimeJitter
 	config.PingTimeout = pingTimeout
