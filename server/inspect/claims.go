@@ -71,10 +71,13 @@ func (r *ClaimsRequest) check() error {
 	return checkFilter("runner", r.Runner)
 }
 
+const statusReleased = "released"
+
 // claimKey is a claim of a tenant.
 type claimKey = db.ClaimsActiveRow
 
-// Claims returns a page of claims, and the cursor of the next one if there are more.
+// Claims returns a page of claims, the newest first: by when they were made, or ended if only the released ones
+// are asked for; and the cursor of the next one if there are more.
 func (s *Service) Claims(ctx context.Context, r ClaimsRequest) (page []Claim, next string, err error) {
 	if err := r.check(); err != nil {
 		return nil, "", err
@@ -104,7 +107,11 @@ func (s *Service) Claims(ctx context.Context, r ClaimsRequest) (page []Claim, ne
 		return page, "", nil
 	}
 	last := page[len(page)-1]
-	return page, cursor{at: last.ClaimedAt, key: fmt.Sprintf("%s %d", last.ConsumerID, last.Epoch), epoch: last.Epoch}.String(), nil
+	at := last.ClaimedAt
+	if r.Status == statusReleased && r.Entity == "" && last.ReleasedAt != nil {
+		at = *last.ReleasedAt
+	}
+	return page, cursor{at: at, key: fmt.Sprintf("%s %d", last.ConsumerID, last.Epoch), epoch: last.Epoch}.String(), nil
 }
 
 // claimKeys asks the index that has the claims in order.
@@ -125,8 +132,12 @@ func (s *Service) claimKeys(ctx context.Context, r ClaimsRequest, after cursor, 
 		})
 		return keysOf(found), err
 	}
+	transition := "claimed"
+	if r.Status == statusReleased {
+		transition = r.Status
+	}
 	found, err := s.queries.ClaimsNewest(ctx, s.Pool, db.ClaimsNewestParams{
-		TenantID: r.Tenant, RunnerID: r.Runner, Status: r.Status, BeforeAt: after.at, BeforeKey: after.key, MaxRows: rows,
+		TenantID: r.Tenant, RunnerID: r.Runner, Transition: transition, BeforeAt: after.at, BeforeKey: after.key, MaxRows: rows,
 	})
 	return keysOf(found), err
 }

@@ -74,10 +74,7 @@ FROM claimants n
 CROSS JOIN LATERAL (
     SELECT e.at, e.consumer_id, e.epoch
     FROM wakelatch.claim_events e
-    JOIN wakelatch.consumer_claims c
-      ON c.tenant_id = e.tenant_id AND c.consumer_id = e.consumer_id AND c.epoch = e.epoch
-    WHERE e.tenant_id = $1 AND e.runner_id = n.runner_id AND e.transition = 'claimed'
-      AND ($2::text = '' OR c.status = $2::text)
+    WHERE e.tenant_id = $1 AND e.runner_id = n.runner_id AND e.transition = $2
       AND e.at <= $3::timestamptz
       AND (e.at < $3::timestamptz OR (e.consumer_id || ' ' || e.epoch) COLLATE "C" < $4::text)
     ORDER BY e.at DESC, (e.consumer_id || ' ' || e.epoch) COLLATE "C" DESC
@@ -88,12 +85,12 @@ LIMIT $5::integer
 `
 
 type ClaimsNewestParams struct {
-	TenantID  string
-	Status    string
-	BeforeAt  time.Time
-	BeforeKey string
-	MaxRows   int32
-	RunnerID  string
+	TenantID   string
+	Transition string
+	BeforeAt   time.Time
+	BeforeKey  string
+	MaxRows    int32
+	RunnerID   string
 }
 
 type ClaimsNewestRow struct {
@@ -101,12 +98,12 @@ type ClaimsNewestRow struct {
 	Epoch      int64
 }
 
-// From the history of each runner that ever claimed, which an index finds one by one; there are few of them. A claim
-// and its first event carry the same time.
+// From the history of each runner that ever claimed, which an index finds one by one; there are few of them. The
+// transition is claimed or released, and the claim carries the same time as it.
 func (q *Queries) ClaimsNewest(ctx context.Context, db DBTX, arg ClaimsNewestParams) ([]ClaimsNewestRow, error) {
 	rows, err := db.Query(ctx, claimsNewest,
 		arg.TenantID,
-		arg.Status,
+		arg.Transition,
 		arg.BeforeAt,
 		arg.BeforeKey,
 		arg.MaxRows,

@@ -33,8 +33,8 @@ ORDER BY c.claimed_at DESC, (c.consumer_id || ' ' || c.epoch) COLLATE "C" DESC
 LIMIT @max_rows::integer;
 
 -- name: ClaimsNewest :many
--- From the history of each runner that ever claimed, which an index finds one by one; there are few of them. A claim
--- and its first event carry the same time.
+-- From the history of each runner that ever claimed, which an index finds one by one; there are few of them. The
+-- transition is claimed or released, and the claim carries the same time as it.
 WITH RECURSIVE claimants AS (
     SELECT (SELECT min(e.runner_id) FROM wakelatch.claim_events e WHERE e.tenant_id = @tenant_id
               AND (@runner_id::text = '' OR e.runner_id = @runner_id::text)) AS runner_id
@@ -48,10 +48,7 @@ FROM claimants n
 CROSS JOIN LATERAL (
     SELECT e.at, e.consumer_id, e.epoch
     FROM wakelatch.claim_events e
-    JOIN wakelatch.consumer_claims c
-      ON c.tenant_id = e.tenant_id AND c.consumer_id = e.consumer_id AND c.epoch = e.epoch
-    WHERE e.tenant_id = @tenant_id AND e.runner_id = n.runner_id AND e.transition = 'claimed'
-      AND (@status::text = '' OR c.status = @status::text)
+    WHERE e.tenant_id = @tenant_id AND e.runner_id = n.runner_id AND e.transition = @transition
       AND e.at <= @before_at::timestamptz
       AND (e.at < @before_at::timestamptz OR (e.consumer_id || ' ' || e.epoch) COLLATE "C" < @before_key::text)
     ORDER BY e.at DESC, (e.consumer_id || ' ' || e.epoch) COLLATE "C" DESC
