@@ -72,7 +72,7 @@ func (o *operator) listEntities(ctx context.Context, _ []string) error {
 		Entities []entityView `json:"entities"`
 		Next     string       `json:"next_after"`
 	}
-	raw, err := o.get(ctx, &page, o.listing("type", o.ofType, "status", o.status), "_electric", "entities")
+	raw, err := o.get(ctx, &page, o.listing("type", o.ofType, "status", o.status, "runner", o.ofRunner, "parked", onlyIf(o.parked)), "_electric", "entities")
 	if err != nil {
 		return err
 	}
@@ -155,6 +155,14 @@ func (o *operator) moveEntity(ctx context.Context, args []string) error {
 }
 
 func errEpoch(text string) error { return fmt.Errorf("epoch %q is no whole number above zero", text) }
+
+// onlyIf is a filter that is on or left out.
+func onlyIf(on bool) string {
+	if on {
+		return "true"
+	}
+	return ""
+}
 
 // join puts what is there behind each other.
 func join(parts ...string) string {

@@ -209,6 +209,9 @@ func TestEntitiesAreOperated(t *testing.T) {
 	i.exec(`UPDATE wakelatch.entity_dispatch_state SET parked_reason = 'ten in a row', failures = 10, outstanding_wake_id = NULL,
 		outstanding_runner_id = NULL, outstanding_since = NULL, next_attempt_at = NULL WHERE entity_url = '/demo/two'`)
 	require.Contains(t, i.does("why demo/two"), "wakelatch entities unpark /demo/two --reason WHY")
+	require.NotContains(t, i.does("entities list --parked"), "/demo/one")
+	require.Regexp(t, `(?m)^/demo/two +idle, parked +r1 `, i.does("entities list --parked --runner r1"))
+	require.NotContains(t, i.does("entities list --runner r2"), "/demo/")
 	i.does("entities unpark demo/two --reason mended")
 	require.Equal(t, "unparked mended", i.history("/demo/two"))
 	require.Contains(t, i.does("why demo/two"), "waiting for its runner to claim")

@@ -104,7 +104,7 @@ func commands() []command {
 		},
 		{
 			name: "entities", args: "list|show|pause|…", kind: forEntities, run: pick(entityCommands), summary: "list entities, show one, pause, resume, stop, kill, un-park, move or delete it",
-			details: "  list              by name; --type, --status\n" +
+			details: "  list              by name; --type, --status, --runner, --parked\n" +
 				"  show /TYPE/ID     one; wakelatch why says more\n" +
 				"  pause /TYPE/ID    no wakes until it is resumed (SIGSTOP)\n" +
 				"  resume /TYPE/ID   work that waits is woken at once (SIGCONT)\n" +

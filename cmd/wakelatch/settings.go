@@ -48,6 +48,7 @@ type config struct {
 	status            string
 	entity            string
 	ofRunner          string
+	parked            bool
 	ofType            string
 	limit             int64
 	after             string

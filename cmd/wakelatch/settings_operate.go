@@ -28,12 +28,16 @@ func operatorSettings() []setting {
 			text(func(c *config) *string { return &c.entity }),
 		},
 		{
-			"runner", "ID", "", "list only the claims of this runner", forClaims,
+			"runner", "ID", "", "list only those of this runner", forClaims | forEntities,
 			text(func(c *config) *string { return &c.ofRunner }),
 		},
 		{
 			"type", "NAME", "", "list only the entities of this type", forEntities,
 			text(func(c *config) *string { return &c.ofType }),
+		},
+		{
+			"parked", "", "false", "list only those that are parked", forEntities,
+			boolean(func(c *config) *bool { return &c.parked }),
 		},
 		{
 			"limit", "N", "50", "how many to list", forLists,

@@ -72,6 +72,7 @@ var samples = map[string]string{ //nolint:gosec // nobody's credentials
 	"after":                 "cursor",
 	"to":                    "r8",
 	"wait":                  "true",
+	"parked":                "true",
 }
 
 func TestEverySettingIsAFlagAndAVariable(t *testing.T) {

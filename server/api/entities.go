@@ -79,8 +79,13 @@ func (a *API) listEntities(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	query := r.URL.Query()
+	parked := query.Get("parked")
+	if parked != "" && parked != "true" && parked != "false" {
+		return invalid("parked", "must be true or false")
+	}
 	page, more, err := a.options.Entities.List(r.Context(), entity.ListRequest{
-		Tenant: caller(r).Tenant, Type: query.Get("type"), Status: query.Get("status"), After: query.Get("after"), Limit: clampInt(limit),
+		Tenant: caller(r).Tenant, Type: query.Get("type"), Status: query.Get("status"),
+		Runner: query.Get("runner"), Parked: parked == "true", After: query.Get("after"), Limit: clampInt(limit),
 	})
 	if err != nil {
 		return err

@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/wakelatch/wakelatch/server/entitytype"
 	"github.com/wakelatch/wakelatch/sql/db"
 	"github.com/wakelatch/wakelatch/sql/pg"
 )
@@ -111,12 +115,32 @@ type ListRequest struct {
 	Tenant string
 	Type   string
 	Status string
+	Runner string // the runner that their wakes go to
+	Parked bool   // only those that are parked
 	After  string // the url to go on after
 	Limit  int    // at most maxPage; 0 is 100
 }
 
+// check refuses what no entity has: an empty page would say that there is none yet.
+func (r ListRequest) check() error {
+	statuses := []string{"", StatusIdle, StatusRunning, StatusPaused, StatusStopping, StatusStopped, StatusKilled}
+	if !slices.Contains(statuses, r.Status) {
+		return &InvalidError{Field: "status", Value: clip(r.Status), Why: "must be idle, running, paused, stopping, stopped or killed"}
+	}
+	if r.Type != "" && entitytype.CheckName(r.Type) != nil {
+		return &InvalidError{Field: "type", Value: clip(r.Type), Why: "must be a type's name"}
+	}
+	if !utf8.ValidString(r.Runner) || strings.ContainsRune(r.Runner, 0) {
+		return &InvalidError{Field: "runner", Value: clip(r.Runner), Why: "must be a runner's id"}
+	}
+	return nil
+}
+
 // List returns a page of entities by url, and whether there are more.
 func (s *Service) List(ctx context.Context, r ListRequest) (page []Entity, more bool, err error) {
+	if err := r.check(); err != nil {
+		return nil, false, err
+	}
 	if r.Limit == 0 {
 		r.Limit = 100
 	}
@@ -126,7 +150,8 @@ func (s *Service) List(ctx context.Context, r ListRequest) (page []Entity, more 
 	var rows []db.ListEntitiesRow
 	err = pg.RideOut(ctx, s.RideOut, func(ctx context.Context) (err error) {
 		rows, err = s.queries.ListEntities(ctx, s.Pool, db.ListEntitiesParams{
-			TenantID: r.Tenant, Type: r.Type, Status: r.Status, After: r.After, MaxRows: int32(r.Limit) + 1, //nolint:gosec // bounded above
+			TenantID: r.Tenant, Type: r.Type, Status: r.Status, RunnerID: r.Runner, Parked: r.Parked,
+			After: r.After, MaxRows: int32(r.Limit) + 1, //nolint:gosec // bounded above
 		})
 		return err
 	})

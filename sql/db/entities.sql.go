@@ -282,8 +282,10 @@ LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.e
 WHERE e.tenant_id = $1 AND e.url > $2::text
   AND ($3::text = '' OR e.type = $3::text)
   AND ($4::text = '' OR e.status = $4::text)
+  AND ($5::text = '' OR e.dispatch_runner_id = $5::text)
+  AND (NOT $6::boolean OR (d.parked_reason IS NOT NULL AND d.last_outside_seq > d.acked_seq))
 ORDER BY e.url
-LIMIT $5::integer
+LIMIT $7::integer
 `
 
 type ListEntitiesParams struct {
@@ -291,6 +293,8 @@ type ListEntitiesParams struct {
 	After    string
 	Type     string
 	Status   string
+	RunnerID string
+	Parked   bool
 	MaxRows  int32
 }
 
@@ -305,6 +309,8 @@ func (q *Queries) ListEntities(ctx context.Context, db DBTX, arg ListEntitiesPar
 		arg.After,
 		arg.Type,
 		arg.Status,
+		arg.RunnerID,
+		arg.Parked,
 		arg.MaxRows,
 	)
 	if err != nil {

@@ -42,6 +42,8 @@ LEFT JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.e
 WHERE e.tenant_id = @tenant_id AND e.url > @after::text
   AND (@type::text = '' OR e.type = @type::text)
   AND (@status::text = '' OR e.status = @status::text)
+  AND (@runner_id::text = '' OR e.dispatch_runner_id = @runner_id::text)
+  AND (NOT @parked::boolean OR (d.parked_reason IS NOT NULL AND d.last_outside_seq > d.acked_seq))
 ORDER BY e.url
 LIMIT @max_rows::integer;
 
