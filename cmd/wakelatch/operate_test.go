@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -310,4 +311,26 @@ func TestTimesAreToldInTwoUnits(t *testing.T) {
 	}
 	require.Equal(t, "abcd…efgh", short("abcdXYZWefgh", 9))
 	require.Equal(t, "ä b c", oneLine("ä\nb\x1bc"))
+}
+
+// Every command of the runbook is one that this binary takes.
+func TestTheRunbooksCommandsAreTaken(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/runbook.md")
+	require.NoError(t, err)
+	i := newIncident(t)
+	i.call(201, "POST", "/_electric/runners", `{"id":"r2"}`)
+	taken := 0
+	for line := range strings.Lines(string(text)) {
+		line, ok := strings.CutPrefix(strings.TrimSpace(line), "wakelatch ")
+		if !ok || strings.HasPrefix(line, "runners drain") {
+			continue // with --wait it waits for the claim that the test holds
+		}
+		line = strings.NewReplacer(`"`, "'", "$NODE", i.url, "postgres://direct.example/wakelatch", i.database.DSN).Replace(line)
+		code, _, stderr := i.says(line)
+		require.NotEqual(t, exitUsage, code, "%s: %s", line, stderr)
+		require.NotContains(t, stderr, "no node answers", line)
+		taken++
+	}
+	require.Greater(t, taken, 15)
 }
