@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/user"
 	"strings"
 
 	"github.com/wakelatch/wakelatch/server"
@@ -92,7 +91,7 @@ func mend(ctx context.Context, p process, c config, args []string) error {
 	}
 	entityURL := "/" + strings.TrimPrefix(args[1], "/")
 	before, after, err := doctor.Mend(ctx, doctor.MendRequest{
-		DatabaseURL: c.databaseURL, Tenant: args[0], EntityURL: entityURL, Actor: shellUser(), Reason: c.reason,
+		DatabaseURL: c.databaseURL, Tenant: args[0], EntityURL: entityURL, Actor: whoRuns(), Reason: c.reason,
 	})
 	if errors.Is(err, doctor.ErrNoEntity) {
 		return &notFoundError{err.Error()}
@@ -116,13 +115,4 @@ func mend(ctx context.Context, p process, c config, args []string) error {
 	}
 	p.print("The sweep of a node does the rest within seconds; if it does not, wakelatch doctor says why.")
 	return nil
-}
-
-// shellUser is who typed the command, as the history names it.
-func shellUser() string {
-	who, err := user.Current()
-	if err != nil {
-		return "shell"
-	}
-	return "shell:" + who.Username
 }

@@ -95,7 +95,7 @@ func TestEveryContradictionIsMendedByItsCommand(t *testing.T) {
 			require.Equal(t, doctor.Fail, f.Status)
 			require.Contains(t, strings.Join(f.Rows, "\n"), tc.says)
 			i.obeys("consistency")
-			require.Equal(t, "1", i.one(`SELECT count(*)::text FROM wakelatch.actions WHERE action = 'mended' AND reason = 'WHY' AND actor LIKE 'shell:%'`))
+			require.Equal(t, "1", i.one(`SELECT count(*)::text FROM wakelatch.actions WHERE action = 'mended' AND reason = 'WHY' AND actor LIKE 'operator:%'`))
 			if tc.entity != "" {
 				i.isHandled(tc.entity)
 			}

@@ -334,3 +334,46 @@ func TestTheRunbooksCommandsAreTaken(t *testing.T) {
 	}
 	require.Greater(t, taken, 15)
 }
+
+func TestOperatorsProveThemselvesWithKeys(t *testing.T) {
+	t.Parallel()
+	vars := map[string]string{"WAKELATCH_DATABASE_URL": dbtest.New(t).DSN}
+	key := func(principal, role string) string {
+		_, stdout, _ := runLine(t, vars, "keys", "create", "--tenant", "acme", "--principal", principal, "--role", role)
+		return strings.TrimSpace(stdout)
+	}
+	admin, runner, viewer := key("user:root", "admin"), key("user:alice", "runner"), key("user:eve", "viewer")
+	p := launch(t, []string{"WAKELATCH_DATABASE_URL=" + vars["WAKELATCH_DATABASE_URL"]}, "serve", "--auth", "keys", "--listen", "127.0.0.1:0")
+	vars["WAKELATCH_URL"] = "http://" + p.says(`"msg":"node serves".*"address":"([^"]+)"`)
+	call := func(method, path, body string) {
+		status, text := request(t, method, vars["WAKELATCH_URL"]+path, body, "Authorization", "Bearer "+runner)
+		require.Less(t, status, 300, text)
+	}
+	call("POST", "/_electric/runners", `{"id":"r1"}`)
+	call("POST", "/_electric/entity-types", `{"name":"demo","default_dispatch_policy":{"targets":[{"type":"runner","runnerId":"r1"}]}}`)
+	call("PUT", "/_electric/entities/demo/one", `{"initialMessage":"hello"}`)
+
+	for _, tc := range []struct {
+		line, key string
+		code      int
+		says      string
+	}{
+		{"entities list", "", exitFailed, "flag --api-key"},
+		{"entities list", "wl_nobody", exitFailed, "flag --api-key"},
+		{"entities list", viewer, exitOK, "/demo/one"},
+		{"claims list", viewer, exitOK, "CONSUMER"},
+		{"why demo/one", viewer, exitOK, "runner r1"},
+		{"entities unpark demo/one --reason x", viewer, exitFailed, "FORBIDDEN"},
+		{"entities unpark demo/one --reason x", admin, exitOK, "/demo/one"},
+		{"runners drain r1 --reason x", runner, exitOK, "works on nothing"},
+		{"runners show r1", admin, exitOK, "draining"},
+		{"runners enable r1 --reason x", viewer, exitFailed, "FORBIDDEN"},
+		{"runners enable r1 --reason x", admin, exitOK, "enabled"},
+		{"entities show demo/one", admin, exitOK, "by user:alice"},
+	} {
+		vars["WAKELATCH_API_KEY"] = tc.key
+		code, stdout, stderr := runLine(t, vars, words(tc.line)...)
+		require.Equal(t, tc.code, code, "%s: %s", tc.line, stderr)
+		require.Contains(t, stdout+stderr, tc.says, tc.line)
+	}
+}

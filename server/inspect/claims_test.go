@@ -73,7 +73,7 @@ func TestActiveClaimsShowTheirLease(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.entity("/demo/one", "running")
-	r.claimed("/demo/one", "30 seconds")
+	r.claimed("30 seconds")
 	r.claims("/demo/two", "r1", "released", 1, 1)
 	page, next, err := r.Claims(t.Context(), inspect.ClaimsRequest{Tenant: tenant, Status: "active"})
 	require.NoError(t, err)

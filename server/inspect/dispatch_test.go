@@ -20,15 +20,15 @@ func (r *rig) entity(url, status string) {
 		VALUES ($1, 'r1', statement_timestamp(), statement_timestamp() + interval '1 minute') ON CONFLICT DO NOTHING`, tenant)
 }
 
-// claimed writes the entity's claim w_1 of epoch 1 with a lease that ends after some time.
-func (r *rig) claimed(url, lease string) {
+// claimed writes claim w_1 epoch 1 of /demo/one with a lease that ends after some time.
+func (r *rig) claimed(lease string) {
 	r.t.Helper()
 	r.exec(`INSERT INTO wakelatch.consumer_claims (tenant_id, consumer_id, epoch, entity_url, stream_path, runner_id, entity_status, start_seq)
-		VALUES ($1, 'w_1', 1, $2, substr($2, 2) || '/main', 'r1', 'idle', 0)`, tenant, url)
+		VALUES ($1, 'w_1', 1, '/demo/one', 'demo/one/main', 'r1', 'idle', 0)`, tenant)
 	r.exec(`INSERT INTO wakelatch.claim_leases (tenant_id, consumer_id, epoch, expires_at)
 		VALUES ($1, 'w_1', 1, statement_timestamp() + $2::text::interval)`, tenant, lease)
 	r.exec(`UPDATE wakelatch.entity_dispatch_state SET active_consumer_id = 'w_1', active_runner_id = 'r1', active_epoch = 1,
-		active_claimed_at = statement_timestamp() WHERE entity_url = $1`, url)
+		active_claimed_at = statement_timestamp() WHERE entity_url = '/demo/one'`)
 }
 
 const (
@@ -142,7 +142,7 @@ func TestEveryStateSaysWhatHappensNext(t *testing.T) {
 			}
 			r.entity("/demo/one", tc.status)
 			if tc.lease != "" {
-				r.claimed("/demo/one", tc.lease)
+				r.claimed(tc.lease)
 			}
 			for _, sql := range tc.change {
 				r.exec(sql)
@@ -161,7 +161,7 @@ func TestDispatchSaysWhoOwnsTheEntity(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.entity("/demo/one", "running")
-	r.claimed("/demo/one", "30 seconds")
+	r.claimed("30 seconds")
 	r.exec(`INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, created_at)
 		VALUES ($1, 'demo/one/main', 5, 'a', '2026-01-01'), ($1, 'demo/one/main', 10, 'b', '2026-01-02')`, tenant)
 	r.exec(`UPDATE wakelatch.entity_dispatch_state SET last_outside_seq = 10, acked_seq = 5, last_consumer_id = 'w_0', last_epoch = 1,

@@ -42,7 +42,7 @@ func TestAPageCostsWhatItShows(t *testing.T) {
 	}
 	r.claims("/demo/bad", "r2", "expired", 30_000, 300)
 	r.entity("/demo/one", "running")
-	r.claimed("/demo/one", "1 hour")
+	r.claimed("1 hour")
 	r.exec(`INSERT INTO wakelatch.actions (tenant_id, id, action, entity_url, runner_id, actor, at)
 		SELECT 'default', 'a' || i, 'signalled', '/demo/busy', 'r1', 'x', timestamptz '2026-01-01' + i * interval '1 second' FROM generate_series(1, 5000) i`)
 	r.exec(`ANALYZE`)
@@ -89,7 +89,7 @@ func (r *rig) blocks(sql string, args ...any) float64 {
 	var text string
 	require.NoError(r.t, r.pool.QueryRow(r.t.Context(), sql, args...).Scan(&text), sql)
 	var plan []struct {
-		Plan map[string]any
+		Plan map[string]any `json:"Plan"`
 	}
 	require.NoError(r.t, json.Unmarshal([]byte(text), &plan))
 	hit, _ := plan[0].Plan["Shared Hit Blocks"].(float64)
@@ -123,7 +123,7 @@ func (r *rig) genericBlocks(s pgx.TraceQueryStartData) float64 {
 	_, err = conn.Exec(r.t.Context(), "DEALLOCATE kept; RESET plan_cache_mode", pgx.QueryExecModeSimpleProtocol)
 	require.NoError(r.t, err)
 	var plan []struct {
-		Plan map[string]any
+		Plan map[string]any `json:"Plan"`
 	}
 	require.NoError(r.t, json.Unmarshal([]byte(text), &plan))
 	hit, _ := plan[0].Plan["Shared Hit Blocks"].(float64)
