@@ -25,6 +25,7 @@ func (r *rig) all(request inspect.ClaimsRequest) []string {
 		if next == "" {
 			return ids
 		}
+		require.Less(r.t, len(ids), 1000, "the pages do not end")
 		request.After = next
 	}
 }
@@ -99,6 +100,11 @@ func TestAnotherTenantsClaimsAreNotListed(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.claims("/demo/a", "r1", "expired", 1, 3)
+	// Of the same names, and none that is asked for.
+	r.exec(`INSERT INTO wakelatch.consumer_claims (tenant_id, consumer_id, epoch, entity_url, stream_path, runner_id, status,
+			entity_status, start_seq, released_at, release_cause, released_by, entity_cleared)
+		SELECT 'other', consumer_id, epoch, '/demo/b', 'demo/b/main', 'r2', 'released', 'idle', 0, now(), 'done', 'job', true
+		FROM wakelatch.consumer_claims`)
 	for _, request := range []inspect.ClaimsRequest{{}, {Runner: "r1"}, {Entity: "/demo/a"}, {Status: "expired"}, {Status: "active"}} {
 		request.Tenant = "other"
 		page, next, err := r.Claims(t.Context(), request)
