@@ -76,7 +76,11 @@ func tellFindings(p process, findings []doctor.Finding, warned int) {
 			p.print("         → %s", oneLine(command))
 		}
 	}
-	if warned > 0 {
+	switch warned {
+	case 0:
+	case 1:
+		p.say("1 warning.")
+	default:
 		p.say("%d warnings.", warned)
 	}
 }

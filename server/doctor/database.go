@@ -51,7 +51,7 @@ func (p *patient) database(ctx context.Context) (Finding, error) {
 	case s.Number < oldest:
 		return Finding{Status: Warn, Summary: fmt.Sprintf("Postgres %s; this version is tested with 15 and newer", s.Version)}, nil
 	}
-	return okay("Postgres %s, %d nodes connected", s.Version, s.Nodes)
+	return okay("Postgres %s, %s connected", s.Version, counted(s.Nodes, "node"))
 }
 
 func (p *patient) schema(ctx context.Context) (Finding, error) {

@@ -39,7 +39,7 @@ func TestAHealthyInstallationHasNothingToMend(t *testing.T) {
 		return true
 	}, patience, 100*time.Millisecond)
 	require.Len(t, findings, 16)
-	require.Contains(t, findings[0].Summary, "1 nodes connected")
+	require.Contains(t, findings[0].Summary, "1 node connected")
 }
 
 func TestWithoutADatabaseNothingElseIsLookedAt(t *testing.T) {

@@ -41,7 +41,7 @@ func (p *patient) sweep(ctx context.Context) (Finding, error) {
 	case p.nodes == 0:
 		return Finding{Status: Warn, Summary: fmt.Sprintf("no node is connected; the last sweep was %s ago", ago), Commands: []string{"wakelatch serve"}}, nil
 	default:
-		return Finding{Status: Fail, Summary: fmt.Sprintf("%d nodes are connected and none has swept for %s: read their logs, restart one", p.nodes, ago)}, nil
+		return Finding{Status: Fail, Summary: fmt.Sprintf("%s connected, and no sweep for %s: read the logs, restart a node", counted(p.nodes, "node"), ago)}, nil
 	}
 }
 
@@ -91,7 +91,8 @@ func (p *patient) runners(ctx context.Context) (Finding, error) {
 	}
 	f := Finding{Status: Warn, Summary: atLeast(len(absent)) + " runners are not there for the work that waits for them"}
 	for _, r := range absent {
-		row := fmt.Sprintf("tenant %s, runner %s %s: %d entities wait, such as %s", r.TenantID, r.RunnerID, absence(r), r.Entities, r.Example)
+		row := fmt.Sprintf("tenant %s, runner %s %s, waited for by %s, such as %s",
+			r.TenantID, r.RunnerID, absence(r), counted(int(r.Entities), "entity"), r.Example)
 		command := "wakelatch why " + quoted(r.Example)
 		if r.AdminStatus == "disabled" || r.AdminStatus == "draining" {
 			command = fmt.Sprintf("wakelatch runners enable %s --reason WHY", quoted(r.RunnerID))
@@ -125,6 +126,17 @@ func (p *patient) tokenKey(ctx context.Context) (Finding, error) {
 		return Finding{Status: Warn, Summary: "a token key is kept in wakelatch.secrets: nodes without WAKELATCH_TOKEN_KEY sign with it, and whoever reads that table can make tokens"}, nil
 	}
 	return okay("none is kept in the database")
+}
+
+// counted is a number of things.
+func counted(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case strings.HasSuffix(noun, "y"):
+		return strconv.Itoa(n) + " " + strings.TrimSuffix(noun, "y") + "ies"
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
 }
 
 // atLeast is how many there are, of which one more than is shown was asked for.

@@ -37,7 +37,7 @@ func TestNobodySweeps(t *testing.T) {
 	likeANode(t, d)
 	f = examine(t, "sweep", o)
 	require.Equal(t, doctor.Fail, f.Status)
-	require.Contains(t, f.Summary, "1 nodes are connected and none has swept for 1m0")
+	require.Contains(t, f.Summary, "1 node connected, and no sweep for 1m0")
 }
 
 func TestClaimsThatShouldBeOver(t *testing.T) {
@@ -89,7 +89,7 @@ func TestRunnersThatWorkWaitsFor(t *testing.T) {
 		change(t, d, tc.sql)
 		f := examine(t, "runners", o)
 		require.Equal(t, doctor.Warn, f.Status, tc.says)
-		require.Equal(t, []string{"tenant default, runner r1 " + tc.says + ": 1 entities wait, such as /demo/one"}, f.Rows)
+		require.Equal(t, []string{"tenant default, runner r1 " + tc.says + ", waited for by 1 entity, such as /demo/one"}, f.Rows)
 		require.Equal(t, []string{tc.command}, f.Commands)
 	}
 	change(t, d, `UPDATE wakelatch.entity_dispatch_state SET acked_seq = last_outside_seq`)

@@ -26,7 +26,7 @@ func (p *patient) connections(ctx context.Context) (Finding, error) {
 	}
 	b := found[0]
 	room := b.Max - b.Reserved
-	text := fmt.Sprintf("%d of %d in use, %d of them by %d nodes", b.Used, room, b.Ours, p.nodes)
+	text := fmt.Sprintf("%d of %d in use, %d of them by %s", b.Used, room, b.Ours, counted(p.nodes, "node"))
 	most := b.Used - b.Ours + p.nodes*p.NodeConnections
 	switch {
 	case float64(b.Used) >= full*float64(room):
@@ -58,7 +58,7 @@ func (p *patient) clock(ctx context.Context) (Finding, error) {
 		return Finding{Status: Warn, Summary: fmt.Sprintf("Postgres' clock is %s away from this machine's: leases go by Postgres' and are right, "+
 			"logs and what people see do not agree", distance)}, nil
 	}
-	return okay("Postgres' is within %s of this machine's", (distance.Abs() + took/2).Round(time.Millisecond))
+	return okay("Postgres' is within %s of this machine's", max((distance.Abs()+took/2).Round(time.Millisecond), time.Millisecond))
 }
 
 func (p *patient) durability(ctx context.Context) (Finding, error) {
