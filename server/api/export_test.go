@@ -41,3 +41,20 @@ func Routes() []string {
 	}
 	return lines
 }
+
+// RouteAccess is what each route asks of its caller: anybody, a role, or handler for one whose handler looks itself.
+func RouteAccess() map[string]string {
+	asked := map[string]string{}
+	for _, rt := range (&API{}).routes() {
+		need := string(rt.access.role())
+		switch rt.access {
+		case open:
+			need = "anybody"
+		case admitted:
+			need = "handler"
+		case asViewer, asClient, asRunner, asAdmin:
+		}
+		asked[rt.method+" "+rt.label()] = need
+	}
+	return asked
+}
