@@ -23,7 +23,7 @@ func agent(ctx context.Context, p process, c config, args []string) error {
 		c.logFormat = "text"
 	}
 	log := logger(p.stderr, c)
-	wire, err := client.New(client.Options{URL: c.url, Logger: log})
+	wire, err := client.New(client.Options{URL: c.url, APIKey: c.apiKey, Logger: log})
 	if err != nil {
 		return err
 	}

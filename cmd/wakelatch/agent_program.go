@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,7 +61,7 @@ func (p *worker) handle(ctx context.Context, w *client.Wake) error {
 func (p *worker) run(ctx context.Context, w *client.Wake, stdin io.Reader, stdout, stderr *lines) error {
 	cmd := exec.CommandContext(ctx, p.path, p.args...) //nolint:gosec // to run a program of the user's choice is what this is for
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
-	cmd.Env = append(os.Environ(),
+	cmd.Env = append(environment(),
 		"WAKELATCH_URL="+p.url,
 		"WAKELATCH_ENTITY="+w.Entity().URL,
 		"WAKELATCH_STREAM="+w.Stream(),
@@ -94,6 +95,11 @@ func (p *worker) run(ctx context.Context, w *client.Wake, stdin io.Reader, stdou
 		return fmt.Errorf("program failed: %w", err)
 	}
 	return nil
+}
+
+// environment is ours without the API key: the program gets the token of its claim, and nothing that opens more.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "WAKELATCH_API_KEY=") })
 }
 
 // input is the messages as JSON lines.

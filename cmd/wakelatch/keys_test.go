@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -101,4 +103,36 @@ func TestServeWithKeys(t *testing.T) {
 		status, body := request(t, http.MethodGet, url+"/_electric/runners", "", "Authorization", "Bearer "+key)
 		return status == http.StatusUnauthorized && strings.Contains(body, "revoked")
 	}, patience, tick)
+}
+
+func TestRunWithAKeyKeepsItFromTheProgram(t *testing.T) {
+	t.Parallel()
+	s := newWorkshop(t, "--auth", "keys")
+	vars := map[string]string{"WAKELATCH_DATABASE_URL": s.database.DSN}
+	create := func(role string) string {
+		code, stdout, stderr := runLine(t, vars, "keys", "create", "--tenant", "acme", "--principal", "service:agents", "--role", role)
+		require.Equal(t, exitOK, code, stderr)
+		return strings.TrimSpace(stdout)
+	}
+	key := create("runner")
+	script := s.script("cat > $DIR/input\nenv > $DIR/env\necho answer\n")
+	p := launch(t, []string{"WAKELATCH_API_KEY=" + key}, "run", "--type", "demo", "--url", s.url, "--", script)
+	p.says("runner is registered")
+
+	status, body := request(t, http.MethodPut, s.url+"/_electric/entities/demo/one", `{"initialMessage":"hello"}`, "Authorization", "Bearer "+create("client"))
+	require.Equal(t, http.StatusCreated, status, body)
+	require.Eventually(t, func() bool {
+		_, body := request(t, http.MethodGet, s.url+"/demo/one/main?offset=-1", "", "Authorization", "Bearer "+key)
+		return strings.Contains(body, "answer")
+	}, patience, tick)
+	environment, err := os.ReadFile(filepath.Join(s.dir, "env"))
+	require.NoError(t, err)
+	require.Contains(t, string(environment), "WAKELATCH_TOKEN=")
+	require.NotContains(t, string(environment), key)
+	text, _ := p.out.read()
+	require.NotContains(t, text, key)
+
+	lost := launch(t, nil, "run", "--type", "demo", "--url", s.url, "--", script)
+	require.Equal(t, exitFailed, lost.code())
+	require.Contains(t, lost.says("(no API key was sent.*)"), "Bearer")
 }

@@ -16,6 +16,8 @@ type Options struct {
 	// HTTP sends the requests; nil means a client of its own. It must not have a timeout shorter than a
 	// long-poll.
 	HTTP *http.Client
+	// APIKey proves who calls, where nodes ask for keys. It goes with every request that carries no claim's token.
+	APIKey string
 	// Header goes with every request that carries no claim's token, such as electric-principal.
 	Header http.Header
 	// Logger is told of what is tried again; nil discards it.
@@ -39,7 +41,13 @@ func New(o Options) (*Client, error) {
 	if err != nil || (base.Scheme != "http" && base.Scheme != "https") || base.Host == "" {
 		return nil, fmt.Errorf("url %q is not one of a node: use http://host:port", o.URL)
 	}
-	c := &Client{base: base, http: o.HTTP, header: o.Header, log: o.Logger}
+	c := &Client{base: base, http: o.HTTP, header: o.Header.Clone(), log: o.Logger}
+	if o.APIKey != "" {
+		if c.header == nil {
+			c.header = http.Header{}
+		}
+		c.header.Set("Authorization", "Bearer "+o.APIKey)
+	}
 	if c.http == nil {
 		c.http = &http.Client{Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: idleConns, IdleConnTimeout: 90 * time.Second, ForceAttemptHTTP2: true,
