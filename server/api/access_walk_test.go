@@ -212,7 +212,6 @@ var codes = map[int][]string{
 }
 
 func TestEveryRouteWithEveryCredential(t *testing.T) {
-	t.Parallel()
 	g := guard(t)
 	own, empty, twin := g.newWorld(), g.emptyWorld(), g.newWorld()
 	callers := accessCallers(g, own)

@@ -26,14 +26,22 @@ type guarded struct {
 	*site
 	node    *server.Server
 	pool    *pgxpool.Pool
+	dsn     string
 	tenants atomic.Int64
 }
 
 func guard(t *testing.T, change ...func(*server.Options)) *guarded {
 	t.Helper()
-	d, log := dbtest.New(t), &lines{out: t.Output()}
+	d := dbtest.New(t)
+	return guardOn(t, &guarded{dsn: d.DSN, pool: d.Pool}, change...)
+}
+
+// guardOn is another node on the database of the first.
+func guardOn(t *testing.T, first *guarded, change ...func(*server.Options)) *guarded {
+	t.Helper()
+	log := &lines{out: t.Output()}
 	o := server.Options{
-		DatabaseURL: d.DSN, PoolSize: 8, LongPoll: 50 * time.Millisecond, Lease: time.Hour,
+		DatabaseURL: first.dsn, PoolSize: 8, LongPoll: 50 * time.Millisecond, Lease: time.Hour,
 		Access: server.Access{Auth: server.AuthKeys, MetricsListen: "127.0.0.1:0"},
 		Logger: slog.New(slog.NewJSONHandler(log, nil)),
 	}
@@ -51,7 +59,7 @@ func guard(t *testing.T, change ...func(*server.Options)) *guarded {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	return &guarded{
 		site: &site{t: t, url: s.URL(), registry: s.Registry(), log: log, http: openapitest.Client(t)},
-		node: s, pool: d.Pool,
+		node: s, pool: first.pool, dsn: first.dsn,
 	}
 }
 
@@ -96,7 +104,9 @@ func (g *guarded) newWorld() *world {
 	var all []json.RawMessage
 	require.NoError(g.t, json.Unmarshal([]byte(g.do("GET", "/runners/r1/wake?offset=-1", "", runner...).body), &all))
 	for _, event := range all {
-		var e struct{ Stream string }
+		var e struct {
+			Stream string `json:"stream"`
+		}
 		require.NoError(g.t, json.Unmarshal(event, &e))
 		events[strings.Split(e.Stream, "/")[1]] = string(event)
 	}

@@ -1,0 +1,114 @@
+package api_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/wakelatch/wakelatch/server"
+	"github.com/wakelatch/wakelatch/server/api"
+	"github.com/wakelatch/wakelatch/server/apikey"
+)
+
+func TestAnAgentActsForTheUserWhoseEntityItWorksOn(t *testing.T) {
+	t.Parallel()
+	g := guard(t)
+	w := g.emptyWorld()
+	_, alice := g.key(w.tenant, "user:alice", api.RoleClient)
+	_, agents := g.key(w.tenant, "service:agents", api.RoleRunner)
+	agent := []string{"Authorization", "Bearer " + agents}
+	as := func(principal string) []string {
+		return slices.Concat(agent, []string{"Electric-Principal", principal})
+	}
+	asAlice := as("user:alice")
+	g.want(201, "POST", "/_electric/runners", `{"id":"r1"}`, agent...)
+	g.want(201, "POST", "/_electric/entity-types", `{"name":"demo","default_dispatch_policy":{"targets":[{"type":"runner","runnerId":"r1"}]}}`, agent...)
+	g.want(201, "PUT", "/_electric/entities/demo/one", `{"initialMessage":"hello"}`, "Authorization", "Bearer "+alice)
+
+	said := g.wantError(403, "FORBIDDEN", "PUT", "/_electric/entities/demo/two", `{}`, asAlice...)
+	require.Contains(t, said.Message, "electric-principal")
+	event := strings.Trim(g.do("GET", "/runners/r1/wake?offset=-1", "", agent...).body, "[]\n")
+	n := g.want(200, "POST", "/_electric/runners/r1/claim", event, agent...)
+
+	made := g.want(201, "PUT", "/_electric/entities/demo/two", `{}`, asAlice...)
+	require.Equal(t, "/principal/user%3Aalice", made["created_by"])
+	g.want(200, "POST", "/_electric/entities/demo/one/send", `{"payload":1}`, asAlice...)
+	g.wantError(403, "FORBIDDEN", "PUT", "/_electric/entities/demo/three", `{}`, as("user:bob")...)
+	g.wantError(400, "INVALID_REQUEST", "PUT", "/_electric/entities/demo/three", `{}`, as("nobody")...)
+	g.wantError(403, "FORBIDDEN", "POST", "/_electric/runners", `{"id":"r2"}`, asAlice...)
+	made = g.want(201, "PUT", "/_electric/entities/demo/own", `{}`, as("service:agents")...)
+	require.Equal(t, "/principal/service%3Aagents", made["created_by"], "the key's own name is always taken")
+
+	g.want(200, "POST", "/_electric/wake-callbacks/"+n["consumerId"].(string), `{"done":true}`, "Electric-Claim-Token", n["claimToken"].(string))
+	require.Eventually(t, func() bool {
+		return g.do("GET", "/_electric/entities", "", asAlice...).status == http.StatusForbidden
+	}, patience, 10*time.Millisecond, "with the claim ends what it allowed")
+}
+
+func TestARateLimitStopsNoWake(t *testing.T) {
+	t.Parallel()
+	g := guard(t)
+	w := g.newWorld()
+	limited := guardOn(t, g, func(o *server.Options) { o.Access.RateLimit, o.Access.RateBurst = 1, 1 })
+	runner := w.bearer("runner")
+	// What is left of the limit is used up with every turn, since a token of it comes back each second.
+	exhaust := func() {
+		require.Eventually(t, func() bool {
+			return limited.do("GET", "/_electric/runners", "", runner...).status == http.StatusTooManyRequests
+		}, patience, time.Millisecond)
+	}
+	exhaust()
+	got := limited.do("GET", "/_electric/runners", "", runner...)
+	if got.status == http.StatusTooManyRequests {
+		require.Equal(t, "RATE_LIMITED", got.failure(t).Code)
+		require.Equal(t, "1", got.header.Get("Retry-After"))
+	}
+	exhaust()
+	wake := limited.do("GET", "/runners/r1/wake?offset=-1", "", runner...)
+	require.Equal(t, http.StatusServiceUnavailable, wake.status, "a reader of wakes is never sent 4xx")
+	require.Equal(t, "5", wake.header.Get("Retry-After"))
+
+	beside := slices.Concat(runner, []string{"Electric-Claim-Token"})
+	for range 5 {
+		exhaust()
+		limited.want(200, "POST", "/_electric/wake-callbacks/"+w.consumer, `{"epoch":1}`, append(beside, w.claim)...)
+		limited.want(204, "POST", "/demo/one/main", `[{"a":1}]`, append(beside, w.write, "Content-Type", "application/json")...)
+		limited.want(200, "POST", "/_electric/entities/demo/one/tags/a", `{"value":"b"}`, append(beside, w.write)...)
+		limited.want(200, "GET", "/demo/one/main?offset=-1", "", append(beside, w.write)...)
+	}
+	limited.want(200, "POST", "/_electric/wake-callbacks/"+w.consumer, `{"done":true}`, append(beside, w.claim)...)
+}
+
+func TestWhoWaitsIsAskedAgainWhenNewsCome(t *testing.T) {
+	t.Parallel()
+	g := guard(t, func(o *server.Options) { o.LongPoll = patience })
+	w := g.newWorld()
+	id, reader := g.key(w.tenant, "user:owner", api.RoleRunner)
+	waits := map[string]chan reply{}
+	for _, path := range []string{
+		"/v1/stream/plain/a?live=long-poll&offset=now", "/v1/stream/plain/a?live=sse&offset=now",
+		"/runners/r3/wake?live=long-poll&offset=-1", "/_electric/entities/demo/one?live=long-poll&version=99",
+	} {
+		waits[path] = make(chan reply, 1)
+		go func() { waits[path] <- g.do("GET", path, "", "Authorization", "Bearer "+reader) }()
+	}
+	_, err := apikey.NewManager(g.pool).Revoke(t.Context(), id, "test", "test")
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return g.do("GET", "/_electric/runners", "", "Authorization", "Bearer "+reader).status == http.StatusUnauthorized
+	}, patience, 10*time.Millisecond)
+
+	g.want(204, "POST", "/v1/stream/plain/a", `[{"secret":1}]`, append(w.bearer("client"), "Content-Type", "application/json")...)
+	require.Equal(t, http.StatusUnauthorized, (<-waits["/v1/stream/plain/a?live=long-poll&offset=now"]).status)
+	require.NotContains(t, (<-waits["/v1/stream/plain/a?live=sse&offset=now"]).body, "secret")
+	g.want(200, "PUT", "/_electric/entities/demo/two/dispatch-policy", `{"dispatch_policy":{"targets":[{"type":"runner","runnerId":"r3"}]},"reason":"test"}`, w.bearer("admin")...)
+	require.Equal(t, http.StatusServiceUnavailable, (<-waits["/runners/r3/wake?live=long-poll&offset=-1"]).status)
+	_, err = g.pool.Exec(t.Context(), "UPDATE wakelatch.entities SET version = 100 WHERE tenant_id = $1", w.tenant)
+	require.NoError(t, err)
+	g.want(200, "POST", "/_electric/entities/demo/one/signal", `{"signal":"SIGSTOP"}`, w.bearer("client")...)
+	require.Equal(t, http.StatusUnauthorized, (<-waits["/_electric/entities/demo/one?live=long-poll&version=99"]).status)
+}
