@@ -88,6 +88,8 @@ func TestWhoWaitsIsAskedAgainWhenNewsCome(t *testing.T) {
 	g := guard(t, func(o *server.Options) { o.LongPoll = patience })
 	w := g.newWorld()
 	id, reader := g.key(w.tenant, "user:owner", api.RoleRunner)
+	taken := func() float64 { return counterValue(t, g, "wakelatch_api_key_checks_total", "valid") }
+	before := taken()
 	waits := map[string]chan reply{}
 	for _, path := range []string{
 		"/v1/stream/plain/a?live=long-poll&offset=now", "/v1/stream/plain/a?live=sse&offset=now",
@@ -96,6 +98,7 @@ func TestWhoWaitsIsAskedAgainWhenNewsCome(t *testing.T) {
 		waits[path] = make(chan reply, 1)
 		go func() { waits[path] <- g.do("GET", path, "", "Authorization", "Bearer "+reader) }()
 	}
+	require.Eventually(t, func() bool { return taken() == before+4 }, patience, time.Millisecond, "all of them are let in")
 	_, err := apikey.NewManager(g.pool).Revoke(t.Context(), id, "test", "test")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
@@ -111,4 +114,20 @@ func TestWhoWaitsIsAskedAgainWhenNewsCome(t *testing.T) {
 	require.NoError(t, err)
 	g.want(200, "POST", "/_electric/entities/demo/one/signal", `{"signal":"SIGSTOP"}`, w.bearer("client")...)
 	require.Equal(t, http.StatusUnauthorized, (<-waits["/_electric/entities/demo/one?live=long-poll&version=99"]).status)
+}
+
+// counterValue is a counter of the node with this one label's value.
+func counterValue(t *testing.T, g *guarded, name, label string) float64 {
+	t.Helper()
+	families, err := g.registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if family.GetName() == name && m.GetLabel()[0].GetValue() == label {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	t.Fatalf("there is no counter %s", name)
+	return 0
 }
