@@ -78,6 +78,7 @@ func (c *cluster) handOver(id string) handOver {
 func handOverRace(t story) {
 	c, a, b, wakes := oneWake(t, func(o *server.Options) {
 		o.SweepInterval, o.Backoff, o.BackoffMax = 10*time.Millisecond, time.Millisecond, time.Millisecond
+		o.ParkAfter = -1 // every round is a failure
 	})
 	old := a.claim(wakes.next())
 	overlaps := 0
