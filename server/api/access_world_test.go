@@ -141,3 +141,13 @@ func (w *world) hold(event string) (consumer, claimToken, writeToken string) {
 	confirmed := w.want(200, "POST", "/_electric/wake-callbacks/"+consumer, `{"epoch":1,"wakeId":"`+consumer+`"}`, "Electric-Claim-Token", claimToken)
 	return consumer, claimToken, confirmed["writeToken"].(string)
 }
+
+// tokenIn is the claim in an answer to a claim request; both are "" in any other.
+func tokenIn(r reply) (consumer, token string) {
+	var n struct {
+		Consumer string `json:"consumerId"`
+		Token    string `json:"claimToken"`
+	}
+	_ = json.Unmarshal([]byte(r.body), &n)
+	return n.Consumer, n.Token
+}

@@ -24,6 +24,16 @@ func withKeys(keys ...[]byte) change {
 	return func(o *server.Options) { o.TokenKeys = keys }
 }
 
+// nextFor waits for the next wake event of the entity.
+func (i *inbox) nextFor(id string) wakeEvent {
+	i.n.c.t.Helper()
+	for {
+		if e := i.next(); e.Stream == "demo/"+id+"/main" {
+			return e
+		}
+	}
+}
+
 // TestTokenKeyIsRotatedUnderLiveClaims takes the three steps of a rotation, a node at a time, while a claim of the old key
 // is held and new ones come and go: nothing that a holder sends is refused before the old key is gone.
 func TestTokenKeyIsRotatedUnderLiveClaims(t *testing.T) {
@@ -52,14 +62,11 @@ func TestTokenKeyIsRotatedUnderLiveClaims(t *testing.T) {
 		works(held)
 		a.spawn(id, "hello")
 		wakes := a.inbox()
-		var e wakeEvent
-		for e = wakes.next(); e.Stream != "demo/"+id+"/main"; e = wakes.next() {
-		}
+		e := wakes.nextFor(id)
 		for i, pair := range [][2]*node{{a, b}, {b, a}} {
 			if i > 0 {
 				a.send(id, "again")
-				for e = wakes.next(); e.Stream != "demo/"+id+"/main" || e.Generation < 2; e = wakes.next() {
-				}
+				e = wakes.nextFor(id)
 			}
 			w := pair[0].claim(e)
 			w.confirm(pair[1])
