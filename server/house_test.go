@@ -28,7 +28,7 @@ var layers = []struct {
 	{packages: []string{"cmd/wakelatch/demo"}, may: []string{"server/client", "sql/localpg", "sql/migrations", "sql/pg", "sql/db"}},
 	{packages: []string{"server"}, may: []string{
 		"server/api", "server/apikey", "server/claim", "server/entity", "server/entitytype", "server/inspect", "server/runner", "server/stream",
-		"server/token", "server/notify", "server/batch", "server/retention", "jobs", "sql/migrations", "sql/pg", "sql/db",
+		"server/token", "server/notify", "server/batch", "server/redact", "server/retention", "jobs", "sql/migrations", "sql/pg", "sql/db",
 	}},
 	{packages: []string{"server/doctor"}, may: []string{"server/claim", "sql/pg", "sql/db", "sql/migrations"}},
 	{packages: []string{"server/api"}, may: []string{
@@ -42,7 +42,7 @@ var layers = []struct {
 	}},
 	{packages: []string{"server/apikey"}, may: []string{"server/principal", "server/batch", "sql/pg", "sql/db"}},
 	{packages: []string{"server/retention"}, may: []string{"sql/pg", "sql/db"}},
-	{packages: []string{"server/token", "server/notify", "server/batch", "server/principal", "server/strictjson"}},
+	{packages: []string{"server/token", "server/notify", "server/batch", "server/principal", "server/redact", "server/strictjson"}},
 	{packages: []string{"sql/pg", "sql/db", "sql/migrations", "sql/localpg"}},
 	{packages: []string{"server/openapitest"}},
 	{packages: []string{"sql/dbtest"}, may: []string{"sql/pg", "sql/migrations", "sql/localpg"}},

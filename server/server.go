@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/wakelatch/wakelatch/server/redact"
 )
 
 // failureStop bounds the stop of a node that fails by itself.
@@ -40,7 +43,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("configure node: %w", err)
 	}
 	s := &Server{options: o.withDefaults(), stopped: make(chan struct{})}
-	s.options.Logger = s.options.Logger.With("node_id", s.options.NodeID)
+	s.options.Logger = slog.New(redact.Handler(s.options.Logger.Handler())).With("node_id", s.options.NodeID)
 	s.cleanup.log = s.options.Logger
 	return s, nil
 }

@@ -39,3 +39,10 @@ func (l *lines) request(t *testing.T, id string) map[string]any {
 	}
 	return nil
 }
+
+// text is all that was logged.
+func (l *lines) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(bytes.Join(l.all, nil))
+}
