@@ -82,6 +82,12 @@ func Metrics() []Metric {
 		gauge("wakelatch_pool_connections", "state"),
 		counter("wakelatch_pool_acquire_waits_total"),
 
+		// Of nodes that ask for API keys.
+		gauge("wakelatch_api_keys"),
+		counter("wakelatch_api_key_checks_total", "outcome"),
+		counter("wakelatch_api_key_lookups_total", "result"),
+		counter("wakelatch_api_key_limited_total"),
+
 		counter("wakelatch_http_requests_total", "route", "method", "code"),
 		histogram("wakelatch_http_request_seconds", "route", "method"),
 	}

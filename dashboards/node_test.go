@@ -15,7 +15,9 @@ import (
 
 func TestANodeShowsWhatIsListed(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	node, err := server.New(server.Options{DatabaseURL: dbtest.New(t).DSN, Registry: registry})
+	node, err := server.New(server.Options{
+		DatabaseURL: dbtest.New(t).DSN, Registry: registry, Access: server.Access{Auth: server.AuthKeys},
+	})
 	require.NoError(t, err)
 	require.NoError(t, node.Start(t.Context()))
 	defer func() { require.NoError(t, node.Stop(t.Context())) }()

@@ -12,10 +12,10 @@
 //
 // # Who calls
 //
-// [Authenticator] is the seam. Everything but the health routes is admitted by
-// it first, for where the request comes from; then it says who calls. Callbacks
-// and appends to an entity's stream prove themselves with a token of their claim
-// instead, so they are admitted and say who they are by that token.
+// [Authenticator] is the seam, and [NoAuth] and [KeyAuth] are what there is of it. Everything but the health routes is
+// admitted by it first, for where the request comes from; then it says who calls, and the route's role decides. Callbacks
+// and appends to an entity's stream prove themselves with a token of their claim instead, which opens them alone; a key
+// beside it only must not contradict it. docs/api.md has the table of all of it, which the tests walk.
 //
 // # What ends a request
 //
