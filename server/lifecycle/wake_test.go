@@ -119,7 +119,14 @@ func (w *wake) append(n *node) answer {
 
 func (w *wake) appendAt(n *node, path string, seq int) answer {
 	w.c.t.Helper()
-	return n.do("POST", path, []object{{
+	a, err := w.tryAppendAt(n, path, seq)
+	require.NoError(w.c.t, err)
+	return a
+}
+
+// tryAppendAt is appendAt from any goroutine.
+func (w *wake) tryAppendAt(n *node, path string, seq int) (answer, error) {
+	return n.try("POST", path, []object{{
 		"type": "text", "key": fmt.Sprintf("%d-%d", w.Epoch, seq),
 		"value": object{"n": seq}, "headers": object{"operation": "insert"},
 	}},
