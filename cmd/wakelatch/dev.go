@@ -38,6 +38,10 @@ func dev(ctx context.Context, p process, c config, _ []string) (err error) {
 	}
 	return runNode(ctx, p, c, nodeOptions(p, c), func(node *server.Server) {
 		p.say("%s", greeting(node.PublicURL(), c.databaseURL))
+		if c.access.auth == server.AuthKeys {
+			p.say("\nCallers need a key, and each line above -H \"authorization: Bearer $KEY\":\n"+
+				"  KEY=$(wakelatch keys create --database-url '%s' --tenant default --principal user:me --role admin)", c.databaseURL)
+		}
 	})
 }
 

@@ -136,3 +136,23 @@ func TestRunWithAKeyKeepsItFromTheProgram(t *testing.T) {
 	require.Equal(t, exitFailed, lost.code())
 	require.Contains(t, lost.says("(no API key was sent.*)"), "Bearer")
 }
+
+func TestANodeWithKeysMayListenEverywhere(t *testing.T) {
+	serve := commands()[1]
+	require.Equal(t, "serve", serve.name)
+	line := strings.Fields("--database-url postgres://h/d --listen 0.0.0.0:8080 --public-url https://wake.example --auth")
+	_, _, err := parse(serve, append(line, "none"), env(nil))
+	require.ErrorContains(t, err, "--insecure-allow-remote")
+	_, _, err = parse(serve, append(line, "keys"), env(nil))
+	require.NoError(t, err)
+	_, _, err = parse(serve, append(line, "keys", "--request-timeout", "5s"), env(nil))
+	require.ErrorContains(t, err, "--request-timeout must be longer than --ride-out")
+
+	for args, says := range map[string]string{
+		"--tls-cert cert.pem": "set together", "--rate-limit 5": "a rate limit is per key",
+	} {
+		code, _, stderr := runLine(t, nil, strings.Fields("serve --database-url postgres://h/d "+args)...)
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, stderr, says)
+	}
+}

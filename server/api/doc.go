@@ -15,7 +15,7 @@
 // [Authenticator] is the seam, and [NoAuth] and [KeyAuth] are what there is of it. Everything but the health routes is
 // admitted by it first, for where the request comes from; then it says who calls, and the route's role decides. Callbacks
 // and appends to an entity's stream prove themselves with a token of their claim instead, which opens them alone; a key
-// beside it only must not contradict it. docs/api.md has the table of all of it, which the tests walk.
+// beside it only must not contradict it. The table of docs/api.md has all of it, and the tests walk it.
 //
 // # What ends a request
 //

@@ -49,6 +49,26 @@ func TestAnAgentActsForTheUserWhoseEntityItWorksOn(t *testing.T) {
 	}, patience, 10*time.Millisecond, "with the claim ends what it allowed")
 }
 
+func TestARevocationReachesEveryNode(t *testing.T) {
+	t.Parallel()
+	g := guard(t)
+	other := guardOn(t, g)
+	id, key := g.key("acme", "user:alice", api.RoleViewer)
+	bearer := []string{"Authorization", "Bearer " + key}
+	for _, n := range []*guarded{g, other} {
+		n.want(200, "GET", "/_electric/entities", "", bearer...)
+	}
+	_, err := apikey.NewManager(g.pool).Revoke(t.Context(), id, "test", "test")
+	require.NoError(t, err)
+	revoked := time.Now()
+	for _, n := range []*guarded{g, other} {
+		require.Eventually(t, func() bool {
+			return n.do("GET", "/_electric/entities", "", bearer...).status == http.StatusUnauthorized
+		}, 3*time.Second, 10*time.Millisecond)
+		t.Logf("refused after %s", time.Since(revoked).Round(time.Millisecond))
+	}
+}
+
 func TestARateLimitStopsNoWake(t *testing.T) {
 	t.Parallel()
 	g := guard(t)

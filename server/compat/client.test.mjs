@@ -1,4 +1,5 @@
 // The published client against two nodes of one database. Whatever is done on one is seen on the other.
+import "./keys.mjs"
 import { DurableStream, IdempotentProducer, stream } from "@durable-streams/client"
 import { describe, expect, test } from "vitest"
 

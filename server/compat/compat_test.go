@@ -32,10 +32,10 @@ const (
 var scripts embed.FS
 
 // start runs a node on the database until the test ends.
-func start(t *testing.T, d *dbtest.Database) *server.Server {
+func start(t *testing.T, d *dbtest.Database, auth string) *server.Server {
 	t.Helper()
 	s, err := server.New(server.Options{
-		DatabaseURL: d.DSN, LongPoll: longPoll, ReconcileInterval: time.Minute,
+		DatabaseURL: d.DSN, LongPoll: longPoll, ReconcileInterval: time.Minute, Access: server.Access{Auth: auth},
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(t, err)
@@ -84,10 +84,10 @@ func (o outcome) group() string {
 }
 
 // run runs one script and returns what became of each of its tests. That some fail is the caller's to judge.
-func run(t *testing.T, folder, script string, nodes ...*server.Server) []outcome {
+func run(t *testing.T, folder, script, key string, nodes ...*server.Server) []outcome {
 	t.Helper()
 	report := filepath.Join(folder, script+".json")
-	env := []string{"WAKELATCH_LONG_POLL_MS=" + strconv.FormatInt(longPoll.Milliseconds(), 10)}
+	env := []string{"WAKELATCH_API_KEY=" + key, "WAKELATCH_LONG_POLL_MS=" + strconv.FormatInt(longPoll.Milliseconds(), 10)}
 	for i, n := range nodes {
 		env = append(env, "WAKELATCH_NODE_"+string(rune('A'+i))+"="+n.URL())
 	}

@@ -1,4 +1,5 @@
 // The published conformance suite, whole, against one node.
+import "./keys.mjs"
 import { runConformanceTests } from "@durable-streams/server-conformance-tests"
 
 runConformanceTests({

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/wakelatch/wakelatch/server"
+	"github.com/wakelatch/wakelatch/server/apikey"
 	"github.com/wakelatch/wakelatch/sql/dbtest"
 )
 
@@ -38,14 +40,27 @@ var mustPass = []string{
 }
 
 func TestConformanceSuite(t *testing.T) {
-	node := start(t, dbtest.New(t))
-	judge(t, run(t, install(t), "conformance.test.mjs", node), mustPass)
+	node := start(t, dbtest.New(t), server.AuthNone)
+	judge(t, run(t, install(t), "conformance.test.mjs", "", node), mustPass)
 }
 
 func TestClientAcrossTwoNodes(t *testing.T) {
-	d := dbtest.New(t)
-	a, b := start(t, d), start(t, d)
-	judge(t, run(t, install(t), "client.test.mjs", a, b), []string{"The client across two nodes"})
+	folder := install(t)
+	for _, auth := range []string{server.AuthNone, server.AuthKeys} {
+		t.Run(auth, func(t *testing.T) {
+			d := dbtest.New(t)
+			a, b := start(t, d, auth), start(t, d, auth)
+			key := ""
+			if auth == server.AuthKeys {
+				var err error
+				_, key, err = apikey.NewManager(d.Pool).Create(t.Context(), apikey.CreateRequest{
+					Tenant: "acme", Principal: "user:alice", Role: apikey.Client, By: "test",
+				})
+				require.NoError(t, err)
+			}
+			judge(t, run(t, folder, "client.test.mjs", key, a, b), []string{"The client across two nodes"})
+		})
+	}
 }
 
 // judge prints what ran and fails for a required group that did not run or has a test that did not pass.
