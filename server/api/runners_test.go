@@ -21,7 +21,7 @@ func TestRunnerFromRegistrationToHealth(t *testing.T) {
 		`{"lease_ms":60000,"wake_stream_offset":"0000000000000007","diagnostics":{"running":true,"secret":"x"}}`)
 	require.Equal(t, "online", beat["liveness"])
 	again := s.want(201, "POST", "/_electric/runners", `{"id":"r1","owner_principal":"/principal/user%3Aalice"}`)
-	require.Equal(t, "0000000000000007", again["wake_stream_offset"], "a restarted runner resumes")
+	require.Equal(t, "0000000000000000", again["wake_stream_offset"], "a restarted runner resumes, but not beyond the tail")
 
 	health := s.want(200, "GET", "/_electric/runners/r1/health", "")
 	require.Equal(t, "healthy", health["health"].(map[string]any)["status"])

@@ -24,7 +24,8 @@ type HeartbeatRequest struct {
 	ID     string
 	// Lease is how long the runner counts as online after this; 0 means DefaultLease.
 	Lease time.Duration
-	// WakeStreamOffset is how far the runner has read its wake stream; "" leaves it as it was.
+	// WakeStreamOffset is how far the runner has read its wake stream; "" leaves it as it was. One beyond the
+	// stream's tail counts as the tail.
 	WakeStreamOffset string
 	// Diagnostics is what the client says about itself, as it came. What is not known or not of the right
 	// type is dropped: a heartbeat never fails for what it reports. Nothing leaves it as it was.
@@ -42,7 +43,8 @@ func (s *Service) Heartbeat(ctx context.Context, r HeartbeatRequest) (Runner, er
 	if r.Lease < MinLease || r.Lease > MaxLease {
 		return Runner{}, invalid("lease_ms", strconv.FormatInt(r.Lease.Milliseconds(), 10), "it must be between 1000 and 86400000")
 	}
-	if err := checkOffset(r.WakeStreamOffset); err != nil {
+	readTo, err := position(r.WakeStreamOffset)
+	if err != nil {
 		return Runner{}, err
 	}
 	diagnostics := ""
@@ -59,7 +61,7 @@ func (s *Service) Heartbeat(ctx context.Context, r HeartbeatRequest) (Runner, er
 			func(ctx context.Context, conn pg.Conn) error {
 				return s.queries.RecordRunnerHeartbeat(ctx, conn, db.RecordRunnerHeartbeatParams{
 					TenantID: r.Tenant, RunnerID: r.ID, LeaseMs: r.Lease.Milliseconds(),
-					WakeStreamOffset: r.WakeStreamOffset, Diagnostics: diagnostics,
+					WakeStreamOffset: r.WakeStreamOffset, ReadTo: readTo, Diagnostics: diagnostics,
 				})
 			},
 		},

@@ -30,6 +30,7 @@ func TestAHeartbeatExtendsTheLivenessLease(t *testing.T) {
 func TestAHeartbeatKeepsWhatItDoesNotReport(t *testing.T) {
 	f := newFixture(t)
 	f.register("r1")
+	f.exec(`UPDATE wakelatch.streams SET tail = 7`)
 	_, err := f.Heartbeat(t.Context(), runner.HeartbeatRequest{
 		Tenant: tenant, ID: "r1", WakeStreamOffset: "0000000000000007", Diagnostics: json.RawMessage(`{"claims_failed":3}`),
 	})
@@ -37,6 +38,21 @@ func TestAHeartbeatKeepsWhatItDoesNotReport(t *testing.T) {
 	r := f.heartbeat()
 	require.Equal(t, "0000000000000007", *r.WakeStreamOffset)
 	require.EqualValues(t, 3, *r.Diagnostics.ClaimsFailed)
+}
+
+// An offset that nobody can have read must not let the events behind it pass for consumed.
+func TestAHeartbeatReadsNoFurtherThanTheTail(t *testing.T) {
+	f := newFixture(t)
+	f.register("r1")
+	f.exec(`UPDATE wakelatch.streams SET tail = 7`)
+	for sent, kept := range map[string]string{
+		"-1": "-1", "0000000000000007": "0000000000000007", "0000000000000008": "0000000000000007",
+		"99999999999999999999": "0000000000000007", "0000000000000003": "0000000000000003",
+	} {
+		r, err := f.Heartbeat(t.Context(), runner.HeartbeatRequest{Tenant: tenant, ID: "r1", WakeStreamOffset: sent})
+		require.NoError(t, err)
+		require.Equal(t, kept, *r.WakeStreamOffset, sent)
+	}
 }
 
 func TestAHeartbeatRefusesWhatNoClientOfOursSends(t *testing.T) {

@@ -57,6 +57,7 @@ func TestRegisteringAgainUpdatesWhatIsGivenAndAnswersTheStoredOffset(t *testing.
 		SandboxProfiles: []runner.SandboxProfile{{Name: "box"}},
 	})
 	require.NoError(t, err)
+	f.exec(`UPDATE wakelatch.streams SET tail = 42`)
 	_, err = f.Heartbeat(t.Context(), runner.HeartbeatRequest{Tenant: tenant, ID: "r1", WakeStreamOffset: "0000000000000042"})
 	require.NoError(t, err)
 

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -50,13 +52,18 @@ func checkText(field, value string, limit int) error {
 	return nil
 }
 
-// checkOffset accepts what a read of a stream answers as its next offset, and -1 for its start.
-func checkOffset(offset string) error {
-	digits := strings.TrimLeft(offset, "0123456789") == "" && len(offset) <= 20
-	if offset == "-1" || digits {
-		return nil
+// position reads what a read of a stream answers as its next offset, and -1 for its start. "" is 0.
+func position(offset string) (int64, error) {
+	if offset == "" || offset == "-1" {
+		return 0, nil
 	}
-	return invalid("wake_stream_offset", offset, "send an offset that a read of the wake stream returned, or -1")
+	if strings.TrimLeft(offset, "0123456789") == "" && len(offset) <= 20 {
+		if n, err := strconv.ParseInt(offset, 10, 64); err == nil {
+			return n, nil
+		}
+		return math.MaxInt64, nil
+	}
+	return 0, invalid("wake_stream_offset", offset, "send an offset that a read of the wake stream returned, or -1")
 }
 
 func invalid(field, value, why string) error {

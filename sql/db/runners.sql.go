@@ -269,27 +269,34 @@ const recordRunnerHeartbeat = `-- name: RecordRunnerHeartbeat :exec
 UPDATE wakelatch.runner_diagnostics
 SET last_seen_at = statement_timestamp(),
     lease_expires_at = statement_timestamp() + ($1::bigint) * interval '1 millisecond',
-    wake_stream_offset = COALESCE(NULLIF($2::text, ''), wake_stream_offset),
-    diagnostics = COALESCE(NULLIF($3::text, '')::jsonb, diagnostics)
-WHERE tenant_id = $4 AND runner_id = $5
+    wake_stream_offset = COALESCE((
+        SELECT CASE WHEN $2::bigint <= s.tail THEN $3::text ELSE lpad(s.tail::text, 16, '0') END
+        FROM wakelatch.streams s
+        WHERE $3::text <> '' AND s.tenant_id = $4 AND s.path = 'runners/' || $5::text || '/wake'),
+        wake_stream_offset),
+    diagnostics = COALESCE(NULLIF($6::text, '')::jsonb, diagnostics)
+WHERE tenant_id = $4 AND runner_id = $5::text
 `
 
 type RecordRunnerHeartbeatParams struct {
 	LeaseMs          int64
+	ReadTo           int64
 	WakeStreamOffset string
-	Diagnostics      string
 	TenantID         string
 	RunnerID         string
+	Diagnostics      string
 }
 
-// No indexed column changes: the update stays on its page. What is left out (”) keeps its value.
+// No indexed column changes: the update stays on its page. What is left out (”) keeps its value. Nobody has read
+// beyond the tail of the wake stream, whose consumed events may be removed.
 func (q *Queries) RecordRunnerHeartbeat(ctx context.Context, db DBTX, arg RecordRunnerHeartbeatParams) error {
 	_, err := db.Exec(ctx, recordRunnerHeartbeat,
 		arg.LeaseMs,
+		arg.ReadTo,
 		arg.WakeStreamOffset,
-		arg.Diagnostics,
 		arg.TenantID,
 		arg.RunnerID,
+		arg.Diagnostics,
 	)
 	return err
 }

@@ -104,13 +104,18 @@ SELECT c.tenant_id, @action_id::text,
 FROM changed c;
 
 -- name: RecordRunnerHeartbeat :exec
--- No indexed column changes: the update stays on its page. What is left out ('') keeps its value.
+-- No indexed column changes: the update stays on its page. What is left out ('') keeps its value. Nobody has read
+-- beyond the tail of the wake stream, whose consumed events may be removed.
 UPDATE wakelatch.runner_diagnostics
 SET last_seen_at = statement_timestamp(),
     lease_expires_at = statement_timestamp() + (@lease_ms::bigint) * interval '1 millisecond',
-    wake_stream_offset = COALESCE(NULLIF(@wake_stream_offset::text, ''), wake_stream_offset),
+    wake_stream_offset = COALESCE((
+        SELECT CASE WHEN @read_to::bigint <= s.tail THEN @wake_stream_offset::text ELSE lpad(s.tail::text, 16, '0') END
+        FROM wakelatch.streams s
+        WHERE @wake_stream_offset::text <> '' AND s.tenant_id = @tenant_id AND s.path = 'runners/' || @runner_id::text || '/wake'),
+        wake_stream_offset),
     diagnostics = COALESCE(NULLIF(@diagnostics::text, '')::jsonb, diagnostics)
-WHERE tenant_id = @tenant_id AND runner_id = @runner_id;
+WHERE tenant_id = @tenant_id AND runner_id = @runner_id::text;
 
 -- name: RunnerAdminStatus :one
 SELECT admin_status FROM wakelatch.runners WHERE tenant_id = @tenant_id AND id = @id;
