@@ -39,7 +39,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	var nodes []*domain
 	for range 2 {
 		nodes = append(nodes, newDomainOn(t, database, func(o *claim.Options) {
-			o.Lease, o.Backoff, o.BackoffMax = 300*time.Millisecond, time.Millisecond, time.Millisecond
+			o.Lease, o.Backoff, o.BackoffMax, o.ParkAfter = 300*time.Millisecond, time.Millisecond, time.Millisecond, 1
 		}))
 	}
 	for i := range stressEntities {
@@ -57,7 +57,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			}
 		})
 	}
-	for i, act := range []func(context.Context, *domain) error{s.send, s.send, s.signal, s.tag, s.sweep, s.sweep, s.register, s.register} {
+	for i, act := range []func(context.Context, *domain) error{s.send, s.send, s.signal, s.tag, s.sweep, s.sweep, s.register, s.register, s.unpark, s.force} {
 		all.Go(func() {
 			for n := nodes[i%2]; ctx.Err() == nil; {
 				s.allow(act(ctx, n), entity.ErrNotRunning)
@@ -67,8 +67,11 @@ func TestEverythingAtOnce(t *testing.T) {
 	all.Wait()
 	require.Zero(t, nodes[0].count(`SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
 	t.Log(s.seen)
-	for _, op := range []string{"claimed", "confirmed", "appended", "tagged", "done"} {
+	for _, op := range []string{"claimed", "confirmed", "appended", "tagged", "done", "handed back", "forced"} {
 		require.Positive(t, s.seen[op], "nothing was ever %s", op)
+	}
+	for _, action := range []string{"parked", "unparked"} {
+		require.Positive(t, nodes[0].count(`SELECT count(*) FROM wakelatch.actions WHERE action = $1`, action), "nothing was ever %s", action)
 	}
 	nodes[0].requireConsistent()
 }
@@ -140,10 +143,17 @@ func (s *stress) holder(ctx context.Context, d *domain) {
 	if s.allow(err, entity.ErrFenced, entity.ErrNotRunning); err == nil {
 		s.count("tagged")
 	}
-	if dice(8) == 0 {
+	switch dice(8) {
+	case 0:
 		return // a runner that dies
+	case 1:
+		_, err = s.other().claims.HandBack(ctx, key, "a stress test")
+		if s.allow(err); err == nil {
+			s.count("handed back")
+		}
+		return
 	}
-	request := claim.DoneRequest{Key: key, Acks: []claim.Ack{{Path: path, Offset: int64(appended.End)}}}
+	request := claim.DoneRequest{Key: key, Failed: dice(4) == 0, Acks: []claim.Ack{{Path: path, Offset: int64(appended.End)}}}
 	_, err = s.other().claims.Done(ctx, request)
 	if s.allow(err); err != nil {
 		return
@@ -183,5 +193,28 @@ func (s *stress) sweep(ctx context.Context, d *domain) error {
 
 func (s *stress) register(ctx context.Context, d *domain) error {
 	_, err := d.runners.Register(ctx, runner.RegisterRequest{Tenant: tenant, ID: "r1", Owner: alice, Label: "r1"})
+	return err
+}
+
+func (s *stress) unpark(ctx context.Context, d *domain) error {
+	_, err := d.entities.Unpark(ctx, entity.UnparkRequest{Tenant: tenant, EntityURL: anyEntity(), Actor: alice, Reason: "a stress test"})
+	return err
+}
+
+// force takes whatever claim an entity has.
+func (s *stress) force(ctx context.Context, d *domain) error {
+	key := claim.Key{Tenant: tenant}
+	err := d.db.Pool.QueryRow(ctx, `SELECT consumer_id, epoch FROM wakelatch.consumer_claims WHERE status = 'active' AND entity_url = $1`, anyEntity()).
+		Scan(&key.Consumer, &key.Epoch)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && dice(10) > 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c, err := d.claims.ForceRelease(ctx, key, alice, "a stress test")
+	if err == nil && *c.ReleaseCause == string(claim.CauseForced) {
+		s.count("forced")
+	}
 	return err
 }
