@@ -152,6 +152,9 @@ func (a *API) signal(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := mayReason(body.Reason); err != nil {
+		return err
+	}
 	who := caller(r)
 	note(r.Context(), slog.String("entity_url", url), slog.String("signal", body.Signal))
 	changed, txid, err := a.options.Entities.Signal(r.Context(), entity.SignalRequest{

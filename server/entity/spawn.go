@@ -12,7 +12,10 @@ import (
 	"github.com/wakelatch/wakelatch/sql/pg"
 )
 
-const maxIDBytes = 256
+const (
+	maxIDBytes   = 256
+	maxArgsBytes = 256 << 10
+)
 
 // SpawnRequest makes an entity. JSON fields left nil are empty; without a dispatch policy the type's
 // default holds.
@@ -37,7 +40,7 @@ func (s *Service) Spawn(ctx context.Context, r SpawnRequest) (e Entity, txid str
 	row := db.InsertEntityParams{
 		TenantID: r.Tenant, URL: url, Type: r.Type, Tags: orEmptyObject(r.Tags), SpawnArgs: orEmptyObject(r.Args), CreatedBy: r.Principal,
 	}
-	if err := checkTags(row.Tags); err != nil {
+	if err := errors.Join(checkArgs(row.SpawnArgs), checkTags(row.Tags)); err != nil {
 		return Entity{}, "", err
 	}
 	if row.DispatchPolicy, row.DispatchRunnerID, err = s.policy(ctx, r); err != nil {
@@ -143,10 +146,21 @@ func orEmptyObject(raw json.RawMessage) string {
 	return string(raw)
 }
 
+// checkArgs bounds what every claim of the entity is answered with.
+func checkArgs(text string) error {
+	if len(text) > maxArgsBytes {
+		return &InvalidError{Field: "args", Value: clip(text), Why: fmt.Sprintf("must be at most %d bytes long", maxArgsBytes)}
+	}
+	return nil
+}
+
 func checkTags(tags string) error {
 	var values map[string]*string
 	if err := json.Unmarshal([]byte(tags), &values); err != nil {
 		return &InvalidError{Field: "tags", Value: clip(tags), Why: "must be an object whose values are strings"}
+	}
+	if len(values) > maxTags {
+		return tooManyTags(clip(tags))
 	}
 	for key, value := range values {
 		if value == nil {

@@ -42,6 +42,8 @@ func TestEverythingAtOnce(t *testing.T) {
 			o.Lease, o.Backoff, o.BackoffMax, o.ParkAfter = 300*time.Millisecond, time.Millisecond, time.Millisecond, 1
 		}))
 	}
+	_, err = nodes[0].runners.Register(t.Context(), runner.RegisterRequest{Tenant: tenant, ID: "r2", Owner: alice})
+	require.NoError(t, err)
 	for i := range stressEntities {
 		_, _, err = nodes[0].entities.Spawn(t.Context(), entity.SpawnRequest{Tenant: tenant, Type: "demo", ID: fmt.Sprintf("e%d", i), Principal: alice, InitialMessage: json.RawMessage(`1`)})
 		require.NoError(t, err)
@@ -60,7 +62,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	for i, act := range []func(context.Context, *domain) error{s.send, s.send, s.signal, s.tag, s.sweep, s.sweep, s.register, s.register, s.unpark, s.force} {
 		all.Go(func() {
 			for n := nodes[i%2]; ctx.Err() == nil; {
-				s.allow(act(ctx, n), entity.ErrNotRunning)
+				s.allow(act(ctx, n), entity.ErrNotRunning, entity.ErrNotFound, entity.ErrExists, entity.ErrUnknownRunner, runner.ErrNotFound)
 			}
 		})
 	}
@@ -113,13 +115,15 @@ func (s *stress) other() *domain { return s.nodes[dice(len(s.nodes))] }
 func (s *stress) holder(ctx context.Context, d *domain) {
 	target := anyEntity()
 	var generation int64
-	if err := d.db.Pool.QueryRow(ctx, `SELECT generation FROM wakelatch.entity_dispatch_state WHERE entity_url = $1`, target).Scan(&generation); err != nil || generation == 0 {
+	var runnerID string
+	if err := d.db.Pool.QueryRow(ctx, `SELECT generation, COALESCE(outstanding_runner_id, 'r1')
+		FROM wakelatch.entity_dispatch_state WHERE entity_url = $1`, target).Scan(&generation, &runnerID); err != nil || generation == 0 {
 		s.allow(err)
 		return
 	}
 	path := claim.MainStream(target)
-	n, err := d.claims.Claim(ctx, claim.ClaimRequest{Tenant: tenant, RunnerID: "r1", StreamPath: path, Generation: generation})
-	s.allow(err, claim.ErrAlreadyClaimed, claim.ErrNoPendingWork, claim.ErrNotAwake)
+	n, err := d.claims.Claim(ctx, claim.ClaimRequest{Tenant: tenant, RunnerID: runnerID, StreamPath: path, Generation: generation})
+	s.allow(err, claim.ErrAlreadyClaimed, claim.ErrNoPendingWork, claim.ErrNotAwake, claim.ErrNothingForYou)
 	if err != nil {
 		return
 	}
@@ -217,4 +221,65 @@ func (s *stress) force(ctx context.Context, d *domain) error {
 		s.count("forced")
 	}
 	return err
+}
+
+func policyOf(runnerID string) json.RawMessage {
+	return json.RawMessage(`{"targets":[{"type":"runner","runnerId":"` + runnerID + `"}]}`)
+}
+
+func anyRunner() string { return []string{"r1", "r2"}[dice(2)] }
+
+func (s *stress) move(ctx context.Context, d *domain) error {
+	_, err := d.entities.Move(ctx, entity.MoveRequest{
+		Tenant: tenant, EntityURL: anyEntity(), DispatchPolicy: policyOf(anyRunner()), Actor: alice, Reason: "stress",
+	})
+	if err == nil {
+		s.count("moved")
+	}
+	return err
+}
+
+func (s *stress) drain(ctx context.Context, d *domain) error {
+	id := anyRunner()
+	for _, status := range []runner.AdminStatus{runner.Draining, runner.Enabled} {
+		if _, err := d.runners.SetAdminStatus(ctx, runner.StatusRequest{Tenant: tenant, ID: id, Status: status, Actor: alice}); err != nil {
+			return err
+		}
+	}
+	s.count("drained")
+	return nil
+}
+
+func (s *stress) deleteRunner(ctx context.Context, d *domain) error {
+	if err := d.runners.Delete(ctx, runner.DeleteRequest{Tenant: tenant, ID: "r2", Actor: alice, Reason: "stress"}); err != nil {
+		return err
+	}
+	s.count("runner deleted")
+	_, err := s.other().runners.Register(ctx, runner.RegisterRequest{Tenant: tenant, ID: "r2", Owner: alice})
+	return err
+}
+
+func (s *stress) respawn(ctx context.Context, d *domain) error {
+	target := anyEntity()
+	if err := d.entities.Delete(ctx, entity.DeleteRequest{Tenant: tenant, EntityURL: target, Actor: alice, Reason: "stress"}); err != nil {
+		return err
+	}
+	s.count("respawned")
+	_, _, err := s.other().entities.Spawn(ctx, entity.SpawnRequest{
+		Tenant: tenant, Type: "demo", ID: target[len("/demo/"):], Principal: alice, InitialMessage: json.RawMessage(`1`),
+	})
+	return err
+}
+
+// settle lets what waits be armed, and then nothing may be missing.
+func (s *stress) settle() {
+	d := s.nodes[0]
+	for _, id := range []string{"r1", "r2"} {
+		_, err := d.runners.Register(s.t.Context(), runner.RegisterRequest{Tenant: tenant, ID: id, Owner: alice, AdminStatus: runner.Enabled})
+		require.NoError(s.t, err)
+	}
+	require.NoError(s.t, d.claims.SweepOnce(s.t.Context()))
+	_, err := d.db.Pool.Exec(s.t.Context(), `UPDATE wakelatch.runners SET updated_at = statement_timestamp() - interval '1 hour'`)
+	require.NoError(s.t, err)
+	d.requireConsistent()
 }

@@ -14,6 +14,7 @@ import (
 const (
 	maxTagKeyBytes   = 256
 	maxTagValueBytes = 4096
+	maxTags          = 128
 )
 
 // TagRequest sets or deletes a tag. With a holder the write is fenced like an append of that claim.
@@ -60,7 +61,7 @@ func (s *Service) writeTag(ctx context.Context, r TagRequest, remove bool) (e En
 		return Entity{}, "", err
 	}
 	arg := db.WriteTagParams{
-		TenantID: r.Tenant, URL: r.EntityURL, Key: r.Key, Value: r.Value, Remove: remove,
+		TenantID: r.Tenant, URL: r.EntityURL, Key: r.Key, Value: r.Value, Remove: remove, MaxTags: maxTags,
 		EventKey: key, Body: content.Body, OffsetMarks: content.Marks, Size: content.Size(),
 	}
 	if r.Holder != nil {
@@ -78,6 +79,8 @@ func (s *Service) writeTag(ctx context.Context, r TagRequest, remove bool) (e En
 		return Entity{}, "", ErrFenced
 	case row.Outcome == "not_running":
 		return Entity{}, "", &NotRunningError{Status: row.Status}
+	case row.Outcome == "too_many":
+		return Entity{}, "", tooManyTags(clip(r.Key))
 	case row.Outcome == "written", row.Outcome == "written_before":
 		s.Hub.StreamChanged(r.Tenant, row.Path, row.Tail)
 		s.Hub.EntityChanged(r.Tenant, r.EntityURL, row.Version)
@@ -108,6 +111,10 @@ func (s *Service) runTagWrite(ctx context.Context, arg db.WriteTagParams) (row d
 		return nil
 	})
 	return row, found, err
+}
+
+func tooManyTags(value string) error {
+	return &InvalidError{Field: "tags", Value: value, Why: fmt.Sprintf("an entity has at most %d tags; delete one first", maxTags)}
 }
 
 func checkTagValue(value string) error {

@@ -74,8 +74,8 @@ func newDomainOn(t *testing.T, database *dbtest.Database, change ...func(*claim.
 	}
 	d.claims = claim.New(o)
 	d.hub = hub
-	d.entities = entity.New(entity.Options{Pool: o.Pool, Claims: d.claims, Hub: hub, Logger: logger, Registerer: reg, LongPoll: time.Second})
-	d.runners = runner.New(runner.Options{Pool: d.db.Pool, Log: logger, Nudge: d.claims.Nudge})
+	d.entities = entity.New(entity.Options{Pool: o.Pool, Claims: d.claims, Jobs: client, Hub: hub, Logger: logger, Registerer: reg, LongPoll: time.Second})
+	d.runners = runner.New(runner.Options{Pool: d.db.Pool, Log: logger, Claims: d.claims, Nudge: d.claims.Nudge})
 	d.streams = stream.New(stream.Options{Pool: d.db.Pool, Hub: hub, Logger: logger, Registerer: reg})
 	ctx, cancel := context.WithCancel(t.Context())
 	stopped := make(chan error, 3)

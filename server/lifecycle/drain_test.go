@@ -111,7 +111,9 @@ func enablingRacesSending(t story) {
 		a.setRunner("r1", "drain")
 		both := c.together(
 			func() (answer, error) { return a.trySend("one", "again") },
-			func() (answer, error) { return b.try("POST", "/_electric/runners/r1/enable", object{"reason": "go on"}) },
+			func() (answer, error) {
+				return b.try("POST", "/_electric/runners/r1/enable", object{"reason": "go on"})
+			},
 		)
 		for _, got := range both {
 			require.Equal(t, http.StatusOK, got.status, "%s", got.body)

@@ -566,13 +566,15 @@ WITH state AS (
                    AND s.claim_epoch IS NOT DISTINCT FROM $5::bigint AND s.sealed_epoch < $5::bigint) THEN 'fenced'
                WHEN e.status NOT IN ('idle', 'running', 'paused') OR s.closed_at IS NOT NULL THEN 'not_running'
                WHEN $6::boolean AND NOT e.tags ? $7::text THEN 'unchanged'
+               WHEN NOT $6::boolean AND NOT e.tags ? $7::text
+                   AND (SELECT count(*) FROM jsonb_object_keys(e.tags)) >= $8::integer THEN 'too_many'
                ELSE 'written' END AS outcome
     FROM wakelatch.entities e
     JOIN wakelatch.streams s ON s.tenant_id = e.tenant_id AND s.path = substr(e.url, 2) || '/main'
-    WHERE e.tenant_id = $8 AND e.url = $9
+    WHERE e.tenant_id = $9 AND e.url = $10
 ), message AS (
     INSERT INTO wakelatch.stream_messages (tenant_id, stream_path, end_offset, body, offset_marks, key)
-    SELECT w.tenant_id, w.path, w.tail + $1::bigint, $10::bytea, $11::bytea, $2::text
+    SELECT w.tenant_id, w.path, w.tail + $1::bigint, $11::bytea, $12::bytea, $2::text
     FROM state w WHERE w.outcome = 'written'
 ), stream AS (
     UPDATE wakelatch.streams s
@@ -582,7 +584,7 @@ WITH state AS (
 ), entity AS (
     UPDATE wakelatch.entities e
     SET tags = CASE WHEN $6::boolean THEN e.tags - $7::text
-                    ELSE e.tags || jsonb_build_object($7::text, $12::text) END,
+                    ELSE e.tags || jsonb_build_object($7::text, $13::text) END,
         version = e.version + 1, updated_at = statement_timestamp()
     FROM state w WHERE w.outcome = 'written' AND e.tenant_id = w.tenant_id AND e.url = w.url
     RETURNING e.version
@@ -601,6 +603,7 @@ type WriteTagParams struct {
 	Epoch       int64
 	Remove      bool
 	Key         string
+	MaxTags     int32
 	TenantID    string
 	URL         string
 	Body        []byte
@@ -628,6 +631,7 @@ func (q *Queries) WriteTag(ctx context.Context, db DBTX, arg WriteTagParams) ([]
 		arg.Epoch,
 		arg.Remove,
 		arg.Key,
+		arg.MaxTags,
 		arg.TenantID,
 		arg.URL,
 		arg.Body,

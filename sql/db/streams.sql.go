@@ -244,37 +244,67 @@ func (q *Queries) CreateStream(ctx context.Context, db DBTX, arg CreateStreamPar
 }
 
 const deletePlainStream = `-- name: DeletePlainStream :many
-WITH gone AS (
-    DELETE FROM wakelatch.streams s
-    WHERE s.tenant_id = $1 AND s.path = $2 AND s.kind = 'plain'
-    RETURNING s.tenant_id, s.path
+WITH target AS (
+    SELECT s.tenant_id, s.path, (extract(epoch FROM s.created_at) * 1000000)::bigint AS generation,
+           NOT EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                       WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path AND m.end_offset <= s.tail - $1::bigint)
+           AND NOT EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                           WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path
+                           ORDER BY m.end_offset OFFSET $2::integer LIMIT 1)
+           AND NOT EXISTS (SELECT 1 FROM wakelatch.stream_producers p
+                           WHERE p.tenant_id = s.tenant_id AND p.stream_path = s.path
+                           ORDER BY p.producer_id OFFSET $2::integer LIMIT 1) AS small
+    FROM wakelatch.streams s
+    WHERE s.tenant_id = $3 AND s.path = $4 AND s.kind = 'plain'
+), closed AS (
+    UPDATE wakelatch.streams s
+    SET closed_at = COALESCE(s.closed_at, statement_timestamp())
+    FROM target t WHERE NOT t.small AND s.tenant_id = t.tenant_id AND s.path = t.path
+), gone AS (
+    DELETE FROM wakelatch.streams s USING target t
+    WHERE t.small AND s.tenant_id = t.tenant_id AND s.path = t.path
 ), messages AS (
-    DELETE FROM wakelatch.stream_messages m USING gone g WHERE m.tenant_id = g.tenant_id AND m.stream_path = g.path
+    DELETE FROM wakelatch.stream_messages m USING target t
+    WHERE t.small AND m.tenant_id = t.tenant_id AND m.stream_path = t.path
 ), producers AS (
-    DELETE FROM wakelatch.stream_producers p USING gone g WHERE p.tenant_id = g.tenant_id AND p.stream_path = g.path
+    DELETE FROM wakelatch.stream_producers p USING target t
+    WHERE t.small AND p.tenant_id = t.tenant_id AND p.stream_path = t.path
 )
-SELECT g.path FROM gone g
+SELECT t.generation, t.small::boolean AS deleted FROM target t
 `
 
 type DeletePlainStreamParams struct {
+	MaxBytes int64
+	MaxRows  int32
 	TenantID string
 	Path     string
 }
 
-// The stream is locked. No row: there is no plain stream at the path.
-func (q *Queries) DeletePlainStream(ctx context.Context, db DBTX, arg DeletePlainStreamParams) ([]string, error) {
-	rows, err := db.Query(ctx, deletePlainStream, arg.TenantID, arg.Path)
+type DeletePlainStreamRow struct {
+	Generation int64
+	Deleted    bool
+}
+
+// The stream is locked. No row: there is no plain stream at the path. One that holds more than a batch is closed
+// only, to be emptied and deleted then.
+func (q *Queries) DeletePlainStream(ctx context.Context, db DBTX, arg DeletePlainStreamParams) ([]DeletePlainStreamRow, error) {
+	rows, err := db.Query(ctx, deletePlainStream,
+		arg.MaxBytes,
+		arg.MaxRows,
+		arg.TenantID,
+		arg.Path,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []string
+	var items []DeletePlainStreamRow
 	for rows.Next() {
-		var path string
-		if err := rows.Scan(&path); err != nil {
+		var i DeletePlainStreamRow
+		if err := rows.Scan(&i.Generation, &i.Deleted); err != nil {
 			return nil, err
 		}
-		items = append(items, path)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

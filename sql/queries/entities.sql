@@ -131,6 +131,8 @@ WITH state AS (
                    AND s.claim_epoch IS NOT DISTINCT FROM @epoch::bigint AND s.sealed_epoch < @epoch::bigint) THEN 'fenced'
                WHEN e.status NOT IN ('idle', 'running', 'paused') OR s.closed_at IS NOT NULL THEN 'not_running'
                WHEN @remove::boolean AND NOT e.tags ? @key::text THEN 'unchanged'
+               WHEN NOT @remove::boolean AND NOT e.tags ? @key::text
+                   AND (SELECT count(*) FROM jsonb_object_keys(e.tags)) >= @max_tags::integer THEN 'too_many'
                ELSE 'written' END AS outcome
     FROM wakelatch.entities e
     JOIN wakelatch.streams s ON s.tenant_id = e.tenant_id AND s.path = substr(e.url, 2) || '/main'

@@ -153,17 +153,35 @@ WHERE s.tenant_id = @tenant_id AND s.path = @path AND s.kind = 'plain'
 FOR UPDATE;
 
 -- name: DeletePlainStream :many
--- The stream is locked. No row: there is no plain stream at the path.
-WITH gone AS (
-    DELETE FROM wakelatch.streams s
+-- The stream is locked. No row: there is no plain stream at the path. One that holds more than a batch is closed
+-- only, to be emptied and deleted then.
+WITH target AS (
+    SELECT s.tenant_id, s.path, (extract(epoch FROM s.created_at) * 1000000)::bigint AS generation,
+           NOT EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                       WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path AND m.end_offset <= s.tail - @max_bytes::bigint)
+           AND NOT EXISTS (SELECT 1 FROM wakelatch.stream_messages m
+                           WHERE m.tenant_id = s.tenant_id AND m.stream_path = s.path
+                           ORDER BY m.end_offset OFFSET @max_rows::integer LIMIT 1)
+           AND NOT EXISTS (SELECT 1 FROM wakelatch.stream_producers p
+                           WHERE p.tenant_id = s.tenant_id AND p.stream_path = s.path
+                           ORDER BY p.producer_id OFFSET @max_rows::integer LIMIT 1) AS small
+    FROM wakelatch.streams s
     WHERE s.tenant_id = @tenant_id AND s.path = @path AND s.kind = 'plain'
-    RETURNING s.tenant_id, s.path
+), closed AS (
+    UPDATE wakelatch.streams s
+    SET closed_at = COALESCE(s.closed_at, statement_timestamp())
+    FROM target t WHERE NOT t.small AND s.tenant_id = t.tenant_id AND s.path = t.path
+), gone AS (
+    DELETE FROM wakelatch.streams s USING target t
+    WHERE t.small AND s.tenant_id = t.tenant_id AND s.path = t.path
 ), messages AS (
-    DELETE FROM wakelatch.stream_messages m USING gone g WHERE m.tenant_id = g.tenant_id AND m.stream_path = g.path
+    DELETE FROM wakelatch.stream_messages m USING target t
+    WHERE t.small AND m.tenant_id = t.tenant_id AND m.stream_path = t.path
 ), producers AS (
-    DELETE FROM wakelatch.stream_producers p USING gone g WHERE p.tenant_id = g.tenant_id AND p.stream_path = g.path
+    DELETE FROM wakelatch.stream_producers p USING target t
+    WHERE t.small AND p.tenant_id = t.tenant_id AND p.stream_path = t.path
 )
-SELECT g.path FROM gone g;
+SELECT t.generation, t.small::boolean AS deleted FROM target t;
 
 -- name: WatchedStreamTails :many
 -- What the reconcile compares with what its waiters know.
