@@ -198,6 +198,9 @@ func (a *API) admit(rt route, r *http.Request) (*http.Request, error) {
 	if err := a.options.Auth.Admit(r); err != nil {
 		return r, refusedReader(r, err)
 	}
+	if err := readableQuery(r); err != nil {
+		return r, refusedReader(r, err)
+	}
 	if rt.access == admitted {
 		return r, nil
 	}

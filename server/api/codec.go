@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/wakelatch/wakelatch/server/strictjson"
 )
 
 // InvalidError is a request with a wrong value.
@@ -33,17 +37,20 @@ func invalidf(field, format string, args ...any) error {
 // Fields that T does not have are ignored.
 func readJSON[T any](r *http.Request) (T, error) {
 	var into T
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
-		return into, bodyError(err)
+		return into, err
 	}
 	if len(bytes.TrimSpace(body)) == 0 {
 		return into, nil
 	}
+	if err := takeJSON(r.Header.Get("Content-Type")); err != nil {
+		return into, err
+	}
 	if why := storable(body); why != "" {
 		return into, invalid("body", why)
 	}
-	if err := json.Unmarshal(body, &into); err != nil {
+	if err := strictjson.Unmarshal(body, &into); err != nil {
 		return into, jsonError(err)
 	}
 	if bytes.TrimSpace(body)[0] != '{' {
@@ -54,8 +61,8 @@ func readJSON[T any](r *http.Request) (T, error) {
 
 // bodyError tells a body that is too large or too slow from one that broke off.
 func bodyError(err error) error {
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return err
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &TooLargeError{Limit: tooLarge.Limit}
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return errSlowBody
@@ -64,6 +71,9 @@ func bodyError(err error) error {
 }
 
 func jsonError(err error) error {
+	if twice, ok := errors.AsType[*strictjson.DuplicateError](err); ok {
+		return invalid(twice.Field, "is given more than once")
+	}
 	if wrongType, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		field := wrongType.Field
 		if field == "" {
@@ -108,6 +118,28 @@ func writeJSON(w http.ResponseWriter, status int, value any) error {
 	w.WriteHeader(status)
 	if _, err := w.Write(append(body, '\n')); err != nil {
 		return fmt.Errorf("send answer: %w", err)
+	}
+	return nil
+}
+
+// readableQuery refuses a query that means nothing, or that no text in the database can equal. Only reads have a query.
+func readableQuery(r *http.Request) error {
+	if r.URL.RawQuery == "" || r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return nil
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return invalid("query", "is not valid: percent-encode what a name or a value cannot have")
+	}
+	for name, values := range query {
+		for _, value := range append(values, name) {
+			switch {
+			case !utf8.ValidString(value):
+				return invalidf("query", "is not UTF-8 at %q", name)
+			case strings.ContainsRune(value, 0):
+				return invalidf("query", "must not contain NUL, as it does at %q", name)
+			}
+		}
 	}
 	return nil
 }

@@ -19,6 +19,8 @@ import (
 )
 
 const (
+	codeGap      = "PRODUCER_GAP"
+	codeStale    = "PRODUCER_STALE"
 	codeNotFound = "NOT_FOUND"
 	codeInvalid  = "INVALID_REQUEST"
 
@@ -47,8 +49,8 @@ func table() []row {
 			}
 		}),
 		as[*InvalidError]("api.InvalidError", http.StatusBadRequest, codeInvalid, field(func(e *InvalidError) string { return e.Field })),
-		as[*http.MaxBytesError]("http.MaxBytesError", http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE",
-			say("the body is larger than this server takes")),
+		as[*TooLargeError]("api.TooLargeError", http.StatusRequestEntityTooLarge, "BODY_TOO_LARGE"),
+		as[*MediaTypeError]("api.MediaTypeError", http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE"),
 
 		is("apikey.ErrUnknown", apikey.ErrUnknown, http.StatusUnauthorized, codeUnauthorized, prove()),
 		is("apikey.ErrRevoked", apikey.ErrRevoked, http.StatusUnauthorized, codeUnauthorized, prove()),
@@ -110,11 +112,11 @@ func table() []row {
 			h.Set("Stream-Closed", "true")
 			h.Set("Stream-Next-Offset", e.Tail.String())
 		})),
-		as[*stream.ProducerGapError]("stream.ProducerGapError", http.StatusConflict, "PRODUCER_GAP", send(func(h http.Header, e *stream.ProducerGapError) {
-			h.Set("Producer-Expected-Seq", strconv.FormatInt(e.Expected, 10))
-			h.Set("Producer-Received-Seq", strconv.FormatInt(e.Received, 10))
+		as[*stream.ProducerGapError]("stream.ProducerGapError", http.StatusConflict, codeGap, send(func(h http.Header, e *stream.ProducerGapError) {
+			h.Set(expectedSeqHeader, strconv.FormatInt(e.Expected, 10))
+			h.Set(receivedSeqHeader, strconv.FormatInt(e.Received, 10))
 		})),
-		as[*stream.ProducerStaleError]("stream.ProducerStaleError", http.StatusForbidden, "PRODUCER_STALE", send(func(h http.Header, e *stream.ProducerStaleError) {
+		as[*stream.ProducerStaleError]("stream.ProducerStaleError", http.StatusForbidden, codeStale, send(func(h http.Header, e *stream.ProducerStaleError) {
 			h.Set("Producer-Epoch", strconv.FormatInt(e.Epoch, 10))
 		})),
 		as[*stream.InvalidError]("stream.InvalidError", http.StatusBadRequest, codeInvalid, field(func(e *stream.InvalidError) string { return e.Field })),

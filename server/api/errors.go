@@ -151,7 +151,7 @@ func fromStore(err error) bool {
 
 // fail writes the answer to a failure. It is the only writer of errors.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	said := a.explain(r, err)
+	said := a.bearable(w.Header(), r, a.explain(r, err))
 	l := lineOf(r.Context())
 	l.err, l.hidden = err, said.hidden
 	if rec, ok := w.(*recorder); ok && rec.status != 0 {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 
@@ -52,10 +51,8 @@ func readAppend(r *http.Request, req *stream.AppendRequest) error {
 	req.ContentType = r.Header.Get("Content-Type")
 	req.StreamSeq = r.Header.Get(streamSeqHeader)
 	req.Close = r.Header.Get(closedHeader) == "true"
-	if req.Body, err = io.ReadAll(r.Body); err != nil {
-		return bodyError(err)
-	}
-	return nil
+	req.Body, err = readBody(r)
+	return err
 }
 
 // tellAppended leaves the offset out when the holder would take it for an acknowledgement of what it has not read.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -81,9 +80,9 @@ func (a *API) createStream(w http.ResponseWriter, r *http.Request, path stream.P
 			return invalid(header, "is not supported by this version; leave it out")
 		}
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
-		return bodyError(err)
+		return err
 	}
 	made, err := a.options.Streams.Create(r.Context(), stream.CreateRequest{
 		Key: key, ContentType: createType(r), Body: body, Closed: r.Header.Get(closedHeader) == "true",

@@ -3,9 +3,11 @@ package entitytype
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/wakelatch/wakelatch/server/runner"
+	"github.com/wakelatch/wakelatch/server/strictjson"
 )
 
 type policy struct {
@@ -24,8 +26,8 @@ func ParsePolicy(raw json.RawMessage) (runnerID string, err error) {
 		return "", nil
 	}
 	var p policy
-	if err := json.Unmarshal(raw, &p); err != nil {
-		return "", refused(fmt.Sprintf("it must look like %s (%v)", example, err))
+	if err := strictjson.Unmarshal(raw, &p); err != nil {
+		return "", refused("it must look like " + example + fault(err))
 	}
 	if len(p.Targets) != 1 {
 		return "", refused(fmt.Sprintf("it must have exactly one target, not %d: %s", len(p.Targets), example))
@@ -38,6 +40,21 @@ func ParsePolicy(raw json.RawMessage) (runnerID string, err error) {
 		return "", refused("its runnerId is no runner's: " + err.Error())
 	}
 	return t.RunnerID, nil
+}
+
+// fault says where the policy is of another shape, in the words of JSON.
+func fault(err error) string {
+	if twice, ok := errors.AsType[*strictjson.DuplicateError](err); ok {
+		return ", and " + twice.Error()
+	}
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case !ok:
+		return ""
+	case wrong.Field == "":
+		return ", and is no object"
+	}
+	return fmt.Sprintf(", and %s is of the type %s", wrong.Field, wrong.Value)
 }
 
 const example = `{"targets":[{"type":"runner","runnerId":"r1"}]}`
