@@ -115,8 +115,9 @@ func TestWhoWaitsIsAskedAgainWhenNewsCome(t *testing.T) {
 		"/v1/stream/plain/a?live=long-poll&offset=now", "/v1/stream/plain/a?live=sse&offset=now",
 		"/runners/r3/wake?live=long-poll&offset=-1", "/_electric/entities/demo/one?live=long-poll&version=99",
 	} {
-		waits[path] = make(chan reply, 1)
-		go func() { waits[path] <- g.do("GET", path, "", "Authorization", "Bearer "+reader) }()
+		answered := make(chan reply, 1)
+		waits[path] = answered
+		go func() { answered <- g.do("GET", path, "", "Authorization", "Bearer "+reader) }()
 	}
 	require.Eventually(t, func() bool { return taken() == before+4 }, patience, time.Millisecond, "all of them are let in")
 	_, err := apikey.NewManager(g.pool).Revoke(t.Context(), id, "test", "test")
