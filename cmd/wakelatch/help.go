@@ -34,7 +34,7 @@ func overview() string {
 	}
 	b.WriteString("\nEvery setting is a flag and a variable: --lease 30s is WAKELATCH_LEASE=30s.\n")
 	b.WriteString("Settings of a command: wakelatch help COMMAND\n\n")
-	b.WriteString("Exit codes: 0 stopped as asked, 1 failed, 2 wrong command or setting, 3 the database's schema is behind,\n4 what was named does not exist.")
+	b.WriteString("Exit codes: 0 stopped as asked, 1 failed, 2 wrong command or setting, 3 the database's schema is behind,\n4 what was named does not exist, 130 a demo that was interrupted.")
 	return b.String()
 }
 

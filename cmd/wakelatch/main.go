@@ -1,5 +1,6 @@
 // Command wakelatch keeps the claim lifecycle of pull-wake runners in Postgres.
 //
+//	wakelatch demo             kill nodes and runners at work, and see that nothing is lost
 //	wakelatch dev              everything on this machine, with a Postgres of its own
 //	wakelatch migrate up       bring a database to this build's schema
 //	wakelatch serve            one node for production
@@ -8,7 +9,8 @@
 // Every setting is a flag and an environment variable of the same name; see wakelatch help COMMAND.
 //
 // It exits with 0 after a stop that was asked for, 1 when something failed, 2 when the command or a
-// setting is wrong, 3 when the database's schema is behind this build, and 4 when what was named does not exist.
+// setting is wrong, 3 when the database's schema is behind this build, 4 when what was named does not exist, and
+// 130 when a demo was interrupted.
 package main
 
 import (
