@@ -59,7 +59,7 @@ func TestEverythingAtOnce(t *testing.T) {
 			}
 		})
 	}
-	for i, act := range []func(context.Context, *domain) error{s.send, s.send, s.signal, s.tag, s.sweep, s.sweep, s.register, s.register, s.unpark, s.force} {
+	for i, act := range []func(context.Context, *domain) error{s.send, s.send, s.signal, s.tag, s.sweep, s.sweep, s.register, s.unpark, s.force, s.move, s.drain, s.deleteRunner, s.respawn} {
 		all.Go(func() {
 			for n := nodes[i%2]; ctx.Err() == nil; {
 				s.allow(act(ctx, n), entity.ErrNotRunning, entity.ErrNotFound, entity.ErrExists, entity.ErrUnknownRunner, runner.ErrNotFound)
@@ -69,13 +69,13 @@ func TestEverythingAtOnce(t *testing.T) {
 	all.Wait()
 	require.Zero(t, nodes[0].count(`SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`))
 	t.Log(s.seen)
-	for _, op := range []string{"claimed", "confirmed", "appended", "tagged", "done", "handed back", "forced"} {
+	for _, op := range []string{"claimed", "confirmed", "appended", "tagged", "done", "handed back", "forced", "moved", "drained", "runner deleted", "respawned"} {
 		require.Positive(t, s.seen[op], "nothing was ever %s", op)
 	}
 	for _, action := range []string{"parked", "unparked"} {
 		require.Positive(t, nodes[0].count(`SELECT count(*) FROM wakelatch.actions WHERE action = $1`, action), "nothing was ever %s", action)
 	}
-	nodes[0].requireConsistent()
+	s.settle()
 }
 
 type stress struct {
@@ -240,6 +240,9 @@ func (s *stress) move(ctx context.Context, d *domain) error {
 }
 
 func (s *stress) drain(ctx context.Context, d *domain) error {
+	if dice(3) > 0 {
+		return s.register(ctx, d)
+	}
 	id := anyRunner()
 	for _, status := range []runner.AdminStatus{runner.Draining, runner.Enabled} {
 		if _, err := d.runners.SetAdminStatus(ctx, runner.StatusRequest{Tenant: tenant, ID: id, Status: status, Actor: alice}); err != nil {
@@ -259,7 +262,11 @@ func (s *stress) deleteRunner(ctx context.Context, d *domain) error {
 	return err
 }
 
+// respawn is rare, so that entities live long enough for everything else to happen to them.
 func (s *stress) respawn(ctx context.Context, d *domain) error {
+	if dice(5) > 0 {
+		return s.send(ctx, d)
+	}
 	target := anyEntity()
 	if err := d.entities.Delete(ctx, entity.DeleteRequest{Tenant: tenant, EntityURL: target, Actor: alice, Reason: "stress"}); err != nil {
 		return err
