@@ -18,7 +18,7 @@ type Verdict struct {
 	Stuck    int         // entities with work that nobody will do, or that run for nobody
 	Tried    int         // appends that the orphan sent
 	Refused  int         // of those, the ones that were refused
-	Landed   int         // writes in a stream under an epoch that was over
+	Landed   int         // appends in a stream under an epoch that was over
 	Broken   int         // rows of the consistency query
 	// Node and Runner are how the claims ended that were active when their node and their runner were killed.
 	Node, Runner Ending
@@ -76,31 +76,40 @@ func (j *judge) problem(format string, args ...any) {
 }
 
 // stale finds the entries written under an epoch that was over: those that stand behind a later epoch's, and those
-// that are younger than the end of their claim.
+// that are younger than the end of their claim. An append may have several; it is one problem.
 func (j *judge) stale(entries []Entry) map[int]bool {
 	late := map[int]bool{}
 	newest := map[string]int64{}
+	told := Entry{}
 	for i, e := range entries {
 		if e.Epoch == 0 {
 			continue
 		}
-		c, known := j.claims[claimKey{e.Entity, e.Epoch}]
-		switch {
-		case !known:
-			j.problem("at offset %d of %s something is written under epoch %d, which was never claimed", e.Offset, e.Entity, e.Epoch)
-		case e.Epoch < newest[e.Entity]:
-			late[i] = true
-			j.problem("a stale write landed: at offset %d of %s, message %d, under epoch %d (%s), behind what epoch %d wrote",
-				e.Offset, e.Entity, e.Message, e.Epoch, c.Status, newest[e.Entity])
-		case !c.Over.IsZero() && e.At.After(c.Over):
-			late[i] = true
-			j.problem("a stale write landed: at offset %d of %s, message %d, %d ms after epoch %d was over",
-				e.Offset, e.Entity, e.Message, e.At.Sub(c.Over).Milliseconds(), e.Epoch)
-		}
+		why := j.whyStale(e, newest[e.Entity])
 		newest[e.Entity] = max(newest[e.Entity], e.Epoch)
+		if late[i] = why != ""; !late[i] || (told.Entity == e.Entity && told.Offset == e.Offset) {
+			continue
+		}
+		told = e
+		j.Landed++
+		j.problem("a stale write landed: at offset %d of %s, message %d, %s", e.Offset, e.Entity, e.Message, why)
 	}
-	j.Landed = len(late)
 	return late
+}
+
+// whyStale says why an entry must not be where it is, and nothing of one that may; newest is the highest epoch that
+// wrote before it.
+func (j *judge) whyStale(e Entry, newest int64) string {
+	c, known := j.claims[claimKey{e.Entity, e.Epoch}]
+	switch {
+	case !known:
+		return fmt.Sprintf("under epoch %d, which was never claimed", e.Epoch)
+	case e.Epoch < newest:
+		return fmt.Sprintf("under epoch %d (%s), behind what epoch %d wrote", e.Epoch, c.Status, newest)
+	case !c.Over.IsZero() && e.At.After(c.Over):
+		return fmt.Sprintf("%d ms after epoch %d was over", e.At.Sub(c.Over).Milliseconds(), e.Epoch)
+	}
+	return ""
 }
 
 // judgeMessages counts what became of each message. What landed too late counts for nothing.

@@ -55,6 +55,19 @@ func TestAVerdictWithoutProblems(t *testing.T) {
 	}, v))
 }
 
+// One append may say of many messages that they are handled.
+func TestAStaleAppendCountsOnce(t *testing.T) {
+	s, f := good()
+	for range 3 {
+		s.Entries = append(s.Entries, demo.Entry{Entity: ada, Offset: 60, At: at(11), Message: 2, Epoch: 2})
+	}
+	s.Entries = append(s.Entries, demo.Entry{Entity: ada, Offset: 70, At: at(11), Message: 2, Epoch: 2})
+	v := demo.Judge(s, f)
+	require.Equal(t, 2, v.Landed)
+	require.Len(t, v.Problems, 2)
+	require.Len(t, v.Again, 1, "what landed too late counts for nothing")
+}
+
 // Each story has one thing that must not be, and the verdict has to say so.
 func TestAVerdictSeesWhatMustNotBe(t *testing.T) {
 	for _, tc := range []struct {
