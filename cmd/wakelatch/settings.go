@@ -140,7 +140,7 @@ func settings() []setting {
 			text(func(c *config) *string { return &c.nodeID }),
 		},
 		{
-			"pool-size", "N", "20", "database connections for requests; a node takes about six more", forNodes | forDoctor,
+			"pool-size", "N", "20", "database connections for requests; a node takes up to seven more", forNodes | forDoctor,
 			number(func(c *config) *int64 { return &c.poolSize }, 2, 1000),
 		},
 		{
