@@ -219,7 +219,7 @@ func TestADatabaseThatStaysAwayIs503(t *testing.T) {
 	t.Parallel()
 	postgres := dbtest.NewServer(t)
 	d := postgres.New(t)
-	s := start(t, d, func(o *server.Options) { o.RideOut = 100 * time.Millisecond })
+	s := start(t, d, func(o *server.Options) { o.RideOut = time.Second })
 	spawn(t, s)
 	require.NoError(t, postgres.Interrupt(t.Context(), localpg.Fast))
 	for _, path := range []string{"/_electric/entities/demo/one/send", "/_electric/runners/r1/heartbeat"} {
