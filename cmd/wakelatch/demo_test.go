@@ -139,15 +139,16 @@ func TestDemoKilledLeavesNoProcess(t *testing.T) {
 
 func TestDemoWantsANewDirectory(t *testing.T) {
 	t.Parallel()
-	dir := openDir(t)
-	first := launch(t, nil, "demo", "--data-dir", dir)
+	dir, tmp := openDir(t), temporary(t)
+	first := launch(t, []string{"TMPDIR=" + tmp}, "demo", "--data-dir", dir)
 	first.says("runner-3 is registered")
 	first.signal(syscall.SIGTERM)
 	require.Equal(t, exitInterrupted, first.code())
 	require.DirExists(t, dir)
-	again := launch(t, nil, "demo", "--data-dir", dir)
+	again := launch(t, []string{"TMPDIR=" + tmp}, "demo", "--data-dir", dir)
 	again.says("has entities already, and the demo counts all it finds: name a new directory")
 	require.Equal(t, exitFailed, again.code())
+	require.Empty(t, folders(t, tmp), "there is no log to keep")
 }
 
 // What takes the fence away is nothing that somebody who runs a node could come upon.

@@ -78,7 +78,10 @@ func Run(ctx context.Context, o Options) error {
 		}
 		err = ErrFailed
 	}
-	o.Screen.Print("Logs of all processes: " + logs)
+	// A folder without a log, which a start that failed leaves, can be removed; another cannot.
+	if os.Remove(logs) != nil {
+		o.Screen.Print("Logs of all processes: " + logs)
+	}
 	return errors.Join(err, s.left)
 }
 
