@@ -67,7 +67,7 @@ func bounce(t *testing.T, d *dbtest.Database) string {
 	if os.Getuid() == 0 {
 		args = append([]string{"-u", "nobody"}, args...)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...) //nolint:gosec // the program is found above
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
 	log := &lockedBuffer{}
 	cmd.Stdout, cmd.Stderr = log, log
 	require.NoError(t, cmd.Start())
@@ -79,7 +79,7 @@ func bounce(t *testing.T, d *dbtest.Database) string {
 		Scheme: "postgres", User: url.UserPassword("any", "any"), Host: fmt.Sprintf("127.0.0.1:%d", port), Path: d.Name, RawQuery: "sslmode=disable",
 	}
 	require.Eventually(t, func() bool {
-		conn, err := net.DialTimeout("tcp", through.Host, time.Second)
+		conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", through.Host)
 		if err != nil {
 			return false
 		}

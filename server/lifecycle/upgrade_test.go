@@ -5,12 +5,12 @@ package lifecycle_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -143,7 +143,7 @@ func TestUpgrade(t *testing.T) {
 
 	t.Log("wakes through both builds, each call on the other than the one before")
 	for i := range 10 {
-		after.send("one", fmt.Sprint(i))
+		after.send("one", "message "+strconv.Itoa(i))
 		if i%2 == 0 {
 			c.finished(before, after, before, after, wakes.next())
 		} else {
