@@ -52,6 +52,7 @@ type answer struct {
 
 // ask sends one request and holds what comes of it against docs/openapi.yaml; headers are name, value pairs.
 func ask(ctx context.Context, t *testing.T, s *server.Server, method, path, body string, headers ...string) answer {
+	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, method, s.URL()+path, bytes.NewBufferString(body))
 	if err != nil {
 		return answer{err: err}

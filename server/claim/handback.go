@@ -12,7 +12,7 @@ import (
 // HandBack ends a claim on its holder's behalf without acknowledging anything: its input goes to the next
 // claim, at once. It counts as a failure only if the entity's claim before it was handed back too, so that a
 // runner that is stopped costs nothing and one that never works is slowed down. It is idempotent; a claim that
-// is done or has ended is left as it is. wakeOut says whether the entity's next wake is out.
+// is done or has ended is left as it is. The answer says whether the entity's next wake is out.
 func (s *Service) HandBack(ctx context.Context, k Key, reason string) (wakeOut bool, err error) {
 	c, err := s.Get(ctx, k)
 	if err != nil {

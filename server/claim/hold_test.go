@@ -26,7 +26,7 @@ func fencingSQL(tb testing.TB) (line, function string) {
 	return blocks[0][1], blocks[1][1]
 }
 
-// hold begins an agent's transaction and holds the claim in it. ok is false if the claim is lost.
+// hold begins an agent's transaction and holds the claim in it, unless the claim is lost.
 func (r *rig) hold(h held) (tx pgx.Tx, ok bool) {
 	r.t.Helper()
 	line, _ := fencingSQL(r.t)

@@ -20,9 +20,9 @@ func (r *rig) dueNow() {
 	require.NoError(r.t, r.claims.SweepOnce(r.t.Context()))
 }
 
-func (r *rig) entity(id string) entity.Entity {
+func (r *rig) entity() entity.Entity {
 	r.t.Helper()
-	e, err := r.entities.Get(r.t.Context(), tenant, "/demo/"+id)
+	e, err := r.entities.Get(r.t.Context(), tenant, "/demo/one")
 	require.NoError(r.t, err)
 	return e
 }
@@ -63,15 +63,15 @@ func TestFailuresInARowPark(t *testing.T) {
 			}
 			for range 2 {
 				r.fail(r.claim("one", generation), way)
-				require.Nil(t, r.entity("one").ParkedReason)
+				require.Nil(t, r.entity().ParkedReason)
 				r.dueNow()
 				generation++
 			}
-			before := r.entity("one")
+			before := r.entity()
 			h := r.claim("one", generation)
 			r.fail(h, way)
 			r.parkedBy(h, way, 3)
-			require.Greater(t, r.entity("one").Version, before.Version)
+			require.Greater(t, r.entity().Version, before.Version)
 		})
 	}
 }
@@ -81,7 +81,7 @@ func (r *rig) parkedBy(h held, way string, failures int) {
 	r.t.Helper()
 	want := fmt.Sprintf("%d claims in a row ended without progress; the last one: %s (consumer %s, epoch %d, runner r1)",
 		failures, way, h.Consumer, h.Epoch)
-	e := r.entity("one")
+	e := r.entity()
 	require.NotNil(r.t, e.ParkedReason)
 	require.Equal(r.t, want, *e.ParkedReason)
 	require.Equal(r.t, "idle", e.Status)
@@ -99,7 +99,7 @@ func TestNothingWakesAParkedEntity(t *testing.T) {
 	h := r.claim("one", 1)
 	r.fail(h, "failed")
 	require.Equal(t, fmt.Sprintf("a claim ended without progress; the last one: failed (consumer %s, epoch 1, runner r1)", h.Consumer),
-		*r.entity("one").ParkedReason)
+		*r.entity().ParkedReason)
 
 	_, err := r.entities.Send(t.Context(), entity.SendRequest{Tenant: tenant, EntityURL: "/demo/one", Principal: alice, Payload: json.RawMessage(`1`)})
 	require.NoError(t, err)
@@ -108,8 +108,8 @@ func TestNothingWakesAParkedEntity(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, r.claims.SweepOnce(t.Context()))
-	require.Equal(t, "idle", r.entity("one").Status)
-	require.NotNil(t, r.entity("one").ParkedReason, "SIGCONT ends a pause, not a parking")
+	require.Equal(t, "idle", r.entity().Status)
+	require.NotNil(t, r.entity().ParkedReason, "SIGCONT ends a pause, not a parking")
 	require.Zero(t, r.emitted(2))
 	require.Equal(t, 1, value[int](r, `SELECT count(*) FROM wakelatch.consumer_claims`))
 	r.consistent()
@@ -127,14 +127,14 @@ func TestUnparkWakesAtOnceAndIsWrittenDown(t *testing.T) {
 	r := newRig(t, func(o *claim.Options) { o.ParkAfter = 2 })
 	r.spawn("one")
 	same := r.unpark("too early")
-	require.EqualValues(t, r.entity("one"), same, "an entity that is not parked is left as it is")
+	require.Equal(t, r.entity(), same, "an entity that is not parked is left as it is")
 	require.Zero(t, value[int](r, `SELECT count(*) FROM wakelatch.actions WHERE action = 'unparked'`))
 	r.fail(r.claim("one", 1), "failed")
 	r.dueNow()
 	h := r.claim("one", 2)
 	r.fail(h, "expired")
 	r.parkedBy(h, "expired", 2)
-	parked := r.entity("one")
+	parked := r.entity()
 
 	after := r.unpark("mended")
 	require.Nil(t, after.ParkedReason)
@@ -145,7 +145,7 @@ func TestUnparkWakesAtOnceAndIsWrittenDown(t *testing.T) {
 	require.Equal(t, *parked.ParkedReason, value[string](r, `SELECT details ->> 'parked_reason' FROM wakelatch.actions WHERE action = 'unparked'`))
 
 	r.fail(r.claim("one", 3), "failed")
-	require.Nil(t, r.entity("one").ParkedReason, "the failures of before are forgotten")
+	require.Nil(t, r.entity().ParkedReason, "the failures of before are forgotten")
 	_, err := r.entities.Unpark(t.Context(), entity.UnparkRequest{Tenant: tenant, EntityURL: "/demo/nobody", Actor: alice, Reason: "x"})
 	require.ErrorIs(t, err, entity.ErrNotFound)
 	_, err = r.entities.Unpark(t.Context(), entity.UnparkRequest{Tenant: "other", EntityURL: "/demo/one", Actor: alice, Reason: "x"})
@@ -186,7 +186,7 @@ func TestParkingCanBeTurnedOff(t *testing.T) {
 		r.fail(r.claim("one", generation+1), "failed")
 		r.dueNow()
 	}
-	require.Nil(t, r.entity("one").ParkedReason)
+	require.Nil(t, r.entity().ParkedReason)
 	require.Equal(t, 1, r.emitted(claim.DefaultParkAfter+3))
 }
 
@@ -203,6 +203,6 @@ func TestProgressForgetsFailures(t *testing.T) {
 		_, err := r.entities.Send(t.Context(), entity.SendRequest{Tenant: tenant, EntityURL: "/demo/one", Principal: alice, Payload: json.RawMessage(`1`)})
 		require.NoError(t, err)
 	}
-	require.Nil(t, r.entity("one").ParkedReason)
+	require.Nil(t, r.entity().ParkedReason)
 	r.consistent()
 }

@@ -1,7 +1,6 @@
 package claim_test
 
 import (
-	"errors"
 	"testing"
 	"time"
 
@@ -62,7 +61,7 @@ func TestAClaimThatIsTooSlowHoldsUpNoOther(t *testing.T) {
 		}
 		for range claims {
 			if got := <-answers; got.of == 0 {
-				require.True(t, errors.Is(got.err, batch.ErrUnavailable), "got %v", got.err)
+				require.ErrorIs(t, got.err, batch.ErrUnavailable)
 			} else {
 				require.NoError(t, got.err)
 			}
