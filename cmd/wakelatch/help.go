@@ -30,7 +30,7 @@ func overview() string {
 	var b strings.Builder
 	b.WriteString("wakelatch keeps the claim lifecycle of pull-wake runners in Postgres.\n\nCommands:\n")
 	for _, cmd := range commands() {
-		fmt.Fprintf(&b, "  %-18s %s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.summary)
+		fmt.Fprintf(&b, "  %-28s %s\n", strings.TrimSpace(cmd.name+" "+cmd.args), cmd.summary)
 	}
 	b.WriteString("\nEvery setting is a flag and a variable: --lease 30s is WAKELATCH_LEASE=30s.\n")
 	b.WriteString("Settings of a command: wakelatch help COMMAND\n\n")
