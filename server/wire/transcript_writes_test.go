@@ -1,0 +1,110 @@
+package wire_test
+
+// appending is every answer to an append to an entity's stream.
+func appending(tr *transcript) {
+	tr.prepare()
+	tr.spawn("one")
+	w := tr.work("one", 1)
+	const text = `[{"type":"text","key":"t1","value":{"text":"hi"},"headers":{"operation":"insert"}}]`
+	tr.say("The holder's append, again, and one with a gap before it.")
+	tr.record(w.append(text, 0))
+	tr.record(w.append(text, 0))
+	tr.record(w.append(text, 2))
+	tr.say("Without a producer.")
+	tr.tell("POST", w.Path, text, append(w.writeHeader(), "Content-Type", jsonType)...)
+	tr.say("Without a token, with one that is none, and with the claim token. Whatever else is wrong, it is a 401.")
+	tr.tell("POST", w.Path, text, "Content-Type", jsonType)
+	tr.tell("POST", w.Path, `not JSON`, "Content-Type", "text/plain", "Electric-Claim-Token", "none", "Producer-Id", "p")
+	tr.tell("POST", w.Path, text, "Content-Type", jsonType, "Authorization", "Bearer "+w.ClaimToken)
+	tr.say("The same under the other path, and percent-encoded.")
+	tr.tell("POST", "/v1/stream/demo/one/main", text, "Content-Type", jsonType)
+	tr.tell("POST", "/%64emo/one/m%61in", text, "Content-Type", jsonType)
+	tr.say("A message from outside has arrived since the claim: the holder is not told an offset to acknowledge.")
+	tr.must(200, "POST", "/_electric/entities/demo/one/send", `{"payload":"meanwhile"}`)
+	tr.record(w.append(text, 1))
+	tr.say("Nothing to append, another content type, and half a producer.")
+	tr.record(w.append(`[]`, 2))
+	tr.tell("POST", w.Path, `x`, append(w.writeHeader(), "Content-Type", "text/plain")...)
+	tr.tell("POST", w.Path, text, append(w.writeHeader(), "Content-Type", jsonType, "Producer-Id", "p")...)
+	tr.say("An epoch of the producer that is past.")
+	stale := w.append(text, 0)
+	stale.header[7] = "0"
+	tr.record(stale)
+	tr.say("Nobody creates, deletes or closes an entity's stream from outside.")
+	tr.tell("PUT", w.Path, ``, "Content-Type", jsonType)
+	tr.tell("DELETE", w.Path, ``)
+	tr.record(w.append(text, 2).with("Stream-Closed", "true"))
+	tr.say("The claim is over.")
+	tr.finish(w, tr.tail(w.Path))
+	tr.record(w.append(text, 2))
+}
+
+// tagging is every answer to a tag write, and what the stream says of it.
+func tagging(tr *transcript) {
+	tr.prepare()
+	tr.spawn("one")
+	w := tr.work("one", 1)
+	before := tr.tail(w.Path)
+	const tag, red = "/_electric/entities/demo/one/tags/color", `{"value":"red"}`
+	tr.say("By the holder, by a token that is none, and by a user.")
+	tr.tell("POST", tag, red, w.writeHeader()...)
+	tr.tell("POST", tag, red, "Electric-Claim-Token", "none")
+	tr.tell("POST", tag, `{"value":"blue"}`)
+	tr.tell("POST", tag, `{"value":7}`)
+	tr.tell("DELETE", tag, ``)
+	tr.tell("DELETE", tag, ``)
+	tr.say("What the stream has of it.")
+	tr.tell("GET", "/demo/one/main?offset="+before, ``)
+	tr.say("An entity that is killed takes no tags.")
+	tr.must(200, "POST", "/_electric/entities/demo/one/signal", `{"signal":"SIGKILL"}`)
+	tr.tell("POST", tag, red)
+	tr.tell("POST", tag, red, w.writeHeader()...)
+}
+
+// messages are every answer to a send, and what the stream has of it.
+func messages(tr *transcript) {
+	tr.prepare()
+	tr.must(201, "PUT", "/_electric/entities/demo/one", `{}`)
+	const send = "/_electric/entities/demo/one/send"
+	tr.say("A message; one with a key, and the same again; one that is queued; one for later.")
+	tr.tell("POST", send, `{"payload":{"text":"hello"}}`, "Electric-Principal", "user:alice")
+	tr.tell("POST", send, `{"payload":"once","key":"k1","type":"note"}`)
+	tr.tell("POST", send, `{"payload":"once","key":"k1","type":"note"}`)
+	tr.tell("POST", send, `{"payload":"queued","mode":"queued"}`)
+	tr.tell("POST", send, `{"payload":"later","afterMs":3600000}`)
+	tr.say("Without a payload, to nobody, and what the stream has.")
+	tr.tell("POST", send, `{}`)
+	tr.tell("POST", "/_electric/entities/demo/none/send", `{"payload":1}`)
+	before := next(tr.tell("GET", "/demo/one/main?offset=-1", ``))
+	tr.say("A message resumes a paused entity unless its mode is paused.")
+	tr.must(200, "POST", "/_electric/entities/demo/one/signal", `{"signal":"SIGSTOP"}`)
+	tr.tell("POST", send, `{"payload":"for later","mode":"paused"}`)
+	tr.tell("GET", "/_electric/entities/demo/one", ``)
+	tr.tell("POST", send, `{"payload":"now"}`)
+	tr.tell("GET", "/_electric/entities/demo/one", ``)
+	tr.tell("GET", "/demo/one/main?offset="+before, ``)
+	tr.must(200, "POST", "/_electric/entities/demo/one/signal", `{"signal":"SIGTERM"}`)
+	tr.tell("POST", send, `{"payload":"too late"}`)
+}
+
+// offsets are what a runner reads from and acknowledges: what it did not acknowledge comes again.
+func offsets(tr *transcript) {
+	tr.prepare()
+	tr.spawn("one")
+	w := tr.work("one", 1)
+	read := tr.tail(w.Path)
+	tr.must(200, "POST", "/_electric/entities/demo/one/send", `{"payload":"second"}`)
+	tr.say("What the stream has.")
+	tr.tell("GET", w.Path+"?offset=-1", ``)
+	tr.say("Two messages are there; a done acknowledges the first. The second is the next wake.")
+	tr.tell("POST", w.callback, w.doneBody(read), w.claimHeader()...)
+	tr.released(w)
+	tr.tell("GET", "/runners/r1/wake?offset=-1", ``)
+	second := held(tr, tr.tell("POST", "/_electric/runners/r1/claim", wakeEvent("one", 2)))
+	tr.say("An acknowledgement beyond the tail counts as the tail.")
+	tr.must(200, "POST", second.callback, `{"wakeId":"`+second.Consumer+`"}`, second.claimHeader()...)
+	tr.tell("POST", second.callback, `{"epoch":2,"acks":[{"path":"/demo/one/main","offset":"0999999999999999"}],"done":true}`, second.claimHeader()...)
+	tr.released(second)
+	tr.must(200, "POST", "/_electric/entities/demo/one/send", `{"payload":"third"}`)
+	tr.tell("POST", "/_electric/runners/r1/claim", wakeEvent("one", 3))
+}
