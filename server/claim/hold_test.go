@@ -168,32 +168,59 @@ func TestAClaimThatEndsMeanwhileIsNotHeld(t *testing.T) {
 	}
 }
 
+// agent makes a role that may do what these grants say, and returns how it runs a statement in a transaction.
+func (r *rig) agent(grants ...string) (run func(sql string, args ...any) (rows int64, err error)) {
+	r.t.Helper()
+	role := pgx.Identifier{"agent_" + r.db.Name}.Sanitize()
+	r.exec(`CREATE ROLE ` + role)
+	r.t.Cleanup(func() {
+		_, err := r.db.Pool.Exec(context.WithoutCancel(r.t.Context()), `DROP OWNED BY `+role+`; DROP ROLE `+role)
+		require.NoError(r.t, err)
+	})
+	for _, grant := range grants {
+		r.exec(`GRANT ` + grant + ` TO ` + role)
+	}
+	return func(sql string, args ...any) (rows int64, err error) {
+		err = pgx.BeginFunc(r.t.Context(), r.db.Pool, func(tx pgx.Tx) error {
+			_, err := tx.Exec(r.t.Context(), `SET LOCAL ROLE `+role)
+			require.NoError(r.t, err)
+			tag, err := tx.Exec(r.t.Context(), sql, args...)
+			rows = tag.RowsAffected()
+			return err
+		})
+		return rows, err
+	}
+}
+
 // The function holds a claim for a role that may do nothing else, and fails for a claim that is lost.
 func TestHoldClaimFunction(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	_, function := fencingSQL(t)
 	r.exec(function)
-	role := pgx.Identifier{"agent_" + r.db.Name}.Sanitize()
-	r.exec(`CREATE ROLE ` + role)
-	t.Cleanup(func() {
-		_, err := r.db.Pool.Exec(context.WithoutCancel(t.Context()), `DROP OWNED BY `+role+`; DROP ROLE `+role)
-		require.NoError(t, err)
-	})
-	r.exec(`GRANT USAGE ON SCHEMA wakelatch TO ` + role)
-	r.exec(`GRANT EXECUTE ON FUNCTION wakelatch.hold_claim TO ` + role)
+	run := r.agent(`USAGE ON SCHEMA wakelatch`, `EXECUTE ON FUNCTION wakelatch.hold_claim`)
 	h := r.claimed(1)[0]
-	call := func(sql string, args ...any) error {
-		return pgx.BeginFunc(t.Context(), r.db.Pool, func(tx pgx.Tx) error {
-			_, err := tx.Exec(t.Context(), `SET LOCAL ROLE `+role)
-			require.NoError(t, err)
-			_, err = tx.Exec(t.Context(), sql, args...)
-			return err
-		})
-	}
 	const hold = `SELECT wakelatch.hold_claim($1, $2, $3)`
-	require.NoError(t, call(hold, h.Tenant, h.Consumer, h.Epoch))
-	require.ErrorContains(t, call(`SELECT 1 FROM wakelatch.consumer_claims`), "permission denied")
+	_, err := run(hold, h.Tenant, h.Consumer, h.Epoch)
+	require.NoError(t, err)
+	_, err = run(`SELECT 1 FROM wakelatch.consumer_claims`)
+	require.ErrorContains(t, err, "permission denied")
 	r.force(h, "enough")
-	require.ErrorContains(t, call(hold, h.Tenant, h.Consumer, h.Epoch), "is lost")
+	_, err = run(hold, h.Tenant, h.Consumer, h.Epoch)
+	require.ErrorContains(t, err, "is lost")
+}
+
+// The grants that the page names are enough for the line, and for nothing that decides a claim.
+func TestHoldClaimGrants(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	line, _ := fencingSQL(t)
+	run := r.agent(`USAGE ON SCHEMA wakelatch`,
+		`SELECT (tenant_id, consumer_id, epoch, status, done_at), UPDATE (entity_status) ON wakelatch.consumer_claims`)
+	h := r.claimed(1)[0]
+	rows, err := run(line, h.Tenant, h.Consumer, h.Epoch)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, rows)
+	_, err = run(`UPDATE wakelatch.consumer_claims SET done_at = NULL`)
+	require.ErrorContains(t, err, "permission denied")
 }
