@@ -26,7 +26,8 @@ type Inserter interface {
 // SendLater accepts a message that is sent after so many milliseconds: not before, and usually within six seconds
 // from then. It
 // is refused as Send would refuse it now. When it is due it is sent like any other message, so its key counts from then
-// on; if the entity takes no more messages by then, or is deleted, it is dropped, which the history tells.
+// on; if the entity takes no more messages by then, or is deleted, it is dropped, which the history tells. Messages that
+// are due at about the same time come in any order.
 func (s *Service) SendLater(ctx context.Context, r SendRequest, afterMS int64) error {
 	if afterMS < 0 || afterMS > MaxDelay.Milliseconds() {
 		return &InvalidError{

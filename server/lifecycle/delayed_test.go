@@ -19,7 +19,7 @@ func delayedMessageComesOnceAndNotEarly(t story) {
 	c.finished(a, b, a, b, wakes.next())
 	accepted := value[string](c, `SELECT statement_timestamp()::text`)
 	a.sendLater("one", 700, "k", "later")
-	b.sendLater("one", 900, "k", "again")
+	b.sendLater("one", 700, "k", "later")
 	require.Len(t, b.events("one"), 2, "nothing comes early")
 	w := b.claim(wakes.nextOf(2))
 	require.Equal(t, []string{"later"}, w.input(a))

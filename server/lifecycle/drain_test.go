@@ -32,9 +32,9 @@ func drainedRunnerFinishesAndGetsNoMore(t story) {
 	require.Equal(t, []string{"draining"}, h.Health.Issues)
 	// It gets nothing new: neither the wake that is out nor what is sent now.
 	require.Equal(t, http.StatusNoContent, a.askClaim(out).status)
+	made := c.wakeEvents()
 	b.spawn("three", "hello")
 	b.send("one", "again")
-	made := c.wakeEvents()
 	c.exec(`UPDATE wakelatch.entity_dispatch_state SET next_attempt_at = statement_timestamp() WHERE active_consumer_id IS NULL`)
 	c.eventually(func() bool {
 		return value[bool](c, `SELECT bool_and(next_attempt_at IS NULL) FROM wakelatch.entity_dispatch_state`)
