@@ -19,11 +19,11 @@ const (
 )
 
 const (
-	// hotLimit is the most that a client may send without a pause before it counts as a loop.
+	// The hotLimit is the most that a client may send without a pause before it counts as a loop.
 	hotLimit = 5
-	// minute is how long a client that pauses is watched, by its own clock.
+	// A minute is how long a client that pauses is watched, by its own clock.
 	minute = time.Minute
-	// perMinute is the most that a client may send in it: a pause of five seconds, and a first try.
+	// So perMinute is the most that a client may send in it: a pause of five seconds, and a first try.
 	perMinute = 13
 )
 
