@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Entity is an agent with an event stream.
@@ -73,9 +74,12 @@ type Sending struct {
 	Type string
 	// Mode is immediate if left empty.
 	Mode string
+	// After delays the message: it comes not before that, and usually within six seconds from then. At most 30 days.
+	After time.Duration
 }
 
-// Send sends a message to an entity and returns the id that its event carries in headers.txid.
+// Send sends a message to an entity and returns the id that its event carries in headers.txid, which of a delayed one
+// is not known yet.
 func (c *Client) Send(ctx context.Context, entityURL string, s Sending) (txid string, err error) {
 	kind, id, err := split(entityURL)
 	if err != nil {
@@ -91,10 +95,16 @@ func (c *Client) Send(ctx context.Context, entityURL string, s Sending) (txid st
 	if s.Mode != "" {
 		body["mode"] = s.Mode
 	}
+	at := c.url("_electric", "entities", kind, id, "send")
+	if s.After != 0 {
+		// A part of a millisecond is not to become none.
+		body["afterMs"] = (s.After + time.Millisecond - 1).Milliseconds()
+		return "", c.send(ctx, http.MethodPost, at, body, nil)
+	}
 	var answer struct {
 		TxID string `json:"txid"`
 	}
-	err = c.send(ctx, http.MethodPost, c.url("_electric", "entities", kind, id, "send"), body, &answer)
+	err = c.send(ctx, http.MethodPost, at, body, &answer)
 	return answer.TxID, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -205,4 +206,22 @@ func TestARunnerKeepsWhatATypeSays(t *testing.T) {
 	before, err = r.RegisterType(t.Context(), "demo", "r1")
 	require.NoError(t, err)
 	require.Equal(t, "r1", before)
+}
+
+func TestADelayedMessageComesLater(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.run(echo(t))
+	r.spawn("one", nil)
+	began := time.Now()
+	txid, err := r.Send(t.Context(), entity, client.Sending{Payload: "later", After: 300 * time.Millisecond})
+	require.NoError(t, err)
+	require.Empty(t, txid)
+	r.handled(entity)
+	require.Equal(t, []string{"re: later"}, r.texts(entity))
+	require.GreaterOrEqual(t, time.Since(began), 300*time.Millisecond)
+	_, err = r.Send(t.Context(), entity, client.Sending{Payload: "never", After: 31 * 24 * time.Hour})
+	var refused *client.Error
+	require.ErrorAs(t, err, &refused)
+	require.Contains(t, refused.Message, "afterMs")
 }
