@@ -72,7 +72,7 @@ func (a *API) holder(r *http.Request) (claim.Key, error) {
 func (a *API) confirm(w http.ResponseWriter, r *http.Request, held claim.Key, wakeID string) error {
 	note(r.Context(), slog.String("callback", "confirm"))
 	if wakeID != held.Consumer {
-		return invalid("wakeId", "is not the wake of this claim")
+		return invalid("wakeId", "is not the wake of this claim: send the wakeId of its notification")
 	}
 	writeToken, err := a.options.Claims.Confirm(r.Context(), held)
 	if err != nil {

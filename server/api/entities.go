@@ -116,7 +116,7 @@ func (a *API) send(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if len(body.Payload) == 0 {
-		return invalid("payload", "is missing")
+		return invalid("payload", "is missing: send any JSON value")
 	}
 	who := caller(r)
 	note(r.Context(), slog.String("entity_url", url))

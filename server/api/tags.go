@@ -22,7 +22,7 @@ func (a *API) setTag(w http.ResponseWriter, r *http.Request) error {
 			return entity.Entity{}, "", err
 		}
 		if body.Value == nil {
-			return entity.Entity{}, "", invalid("value", "is missing")
+			return entity.Entity{}, "", invalid("value", "is missing: send the text of the tag")
 		}
 		t.Value = *body.Value
 		return a.options.Entities.SetTag(ctx, t)

@@ -35,7 +35,7 @@ func (a *API) verifyClaim(w http.ResponseWriter, r *http.Request) error {
 	}
 	switch {
 	case body.ConsumerID == "":
-		return invalid("consumer_id", "is missing")
+		return invalid("consumer_id", "is missing: send the consumerId of the claim")
 	case body.Epoch <= 0:
 		return invalid("epoch", "must be a whole number above zero")
 	}

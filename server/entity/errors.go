@@ -26,7 +26,7 @@ var (
 type NotRunningError struct{ Status string }
 
 func (e *NotRunningError) Error() string {
-	return fmt.Sprintf("the entity is %s and takes no more messages, tags or signals", e.Status)
+	return fmt.Sprintf("the entity is %s and takes no more messages, tags or signals: spawn another", e.Status)
 }
 
 // Is makes every NotRunningError an ErrNotRunning.
@@ -35,7 +35,7 @@ func (e *NotRunningError) Is(target error) bool { return target == ErrNotRunning
 // ExistsError carries the entity that has the name already.
 type ExistsError struct{ Entity Entity }
 
-func (e *ExistsError) Error() string { return fmt.Sprintf("entity %s exists already", e.Entity.URL) }
+func (e *ExistsError) Error() string { return fmt.Sprintf("entity %s exists already: use it, or spawn another id", e.Entity.URL) }
 
 // Is makes every ExistsError an ErrExists.
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }

@@ -2,6 +2,7 @@ package openapitest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,7 +71,7 @@ func find() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("there is no go.mod above the working directory: run the test inside the module")
+			return "", errors.New("there is no go.mod above the working directory: run the test inside the module")
 		}
 		dir = parent
 	}

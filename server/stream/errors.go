@@ -9,9 +9,9 @@ import (
 
 var (
 	// ErrNotFound means that there is no stream at the path.
-	ErrNotFound = errors.New("no such stream")
+	ErrNotFound = errors.New("no such stream: create it, or spawn the entity whose stream it is")
 	// ErrExists means that a stream with another content type is at the path.
-	ErrExists = errors.New("a stream with another content type exists at this path")
+	ErrExists = errors.New("a stream with another content type exists at this path: create it with that type, or elsewhere")
 	// ErrFenced means that the writer does not hold the current, unsealed claim of an entity's main stream.
 	ErrFenced = errors.New("the claim of this writer is not the stream's current one")
 	// ErrForbidden means that streams of this kind are not created, written or deleted this way by anybody.
@@ -28,7 +28,7 @@ var (
 type ClosedError struct{ Tail Offset }
 
 // Error says what became of the stream.
-func (e *ClosedError) Error() string { return "the stream is closed and takes no more appends" }
+func (e *ClosedError) Error() string { return "the stream is closed and takes no more appends: write to another" }
 
 // ProducerGapError means that a producer left out sequence numbers.
 type ProducerGapError struct{ Expected, Received int64 }
@@ -43,7 +43,7 @@ type ProducerStaleError struct{ Epoch int64 }
 
 // Error names the newer epoch.
 func (e *ProducerStaleError) Error() string {
-	return fmt.Sprintf("stale producer epoch: the producer is at epoch %d", e.Epoch)
+	return fmt.Sprintf("stale producer epoch: the producer is at epoch %d, and takes that or a higher one", e.Epoch)
 }
 
 // InvalidError is a value that no retry will make right.

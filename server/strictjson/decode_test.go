@@ -24,24 +24,24 @@ type outer struct {
 	One   *item           `json:"one"`
 	Raw   json.RawMessage `json:"raw"`
 	Tags  []string        `json:"tags"`
-	Own   string
-	Not   string `json:"-"`
+	Own   string          //nolint:musttag // a field without a name on the wire is what is tested
+	Not   string          `json:"-"`
 }
 
 func TestNamesAreExact(t *testing.T) {
 	for text, want := range map[string]outer{
-		`{"id":"a"}`:                                {ID: "a"},
-		`{"ID":"a","Id":"b","id":"c","iD":"d"}`:     {ID: "c"},
-		`{"items":[{"path":"p"},{"PATH":"q"}]}`:     {Items: []item{{Path: "p"}, {}}},
-		`{"one":{"Path":"p"}}`:                      {One: &item{}},
-		`{"one":null,"items":null,"epoch":null}`:    {},
-		` {"id" : "a" , "x" : {"id":"b","id":"c"}}`: {ID: "a"},
-		`{"raw":{"ID":1,"ID":2}}`:                   {Raw: json.RawMessage(`{"ID":1,"ID":2}`)},
-		`{"\u0069d":"a"}`:                           {ID: "a"},
-		`{"own":"a","Own":"b","-":"c","Not":"d"}`:   {},
-		`{"tags":["a","a"]}`:                        {Tags: []string{"a", "a"}},
-		`{"epoch":9223372036854775807}`:             {Epoch: new(int64(9223372036854775807))},
-		`{}`:                                        {},
+		`{"id":"a"}`:                                                 {ID: "a"},
+		`{"ID":"a","Id":"b","id":"c","iD":"d"}`:                      {ID: "c"},
+		`{"items":[{"path":"p"},{"PATH":"q"}]}`:                      {Items: []item{{Path: "p"}, {}}},
+		`{"one":{"Path":"p"}}`:                                       {One: &item{}},
+		`{"one":null,"items":null,"epoch":null}`:                     {},
+		"\t{\"id\" : \"a\" , \"x\" : {\"id\":\"b\",\"id\":\"c\"}}\n": {ID: "a"},
+		`{"raw":{"ID":1,"ID":2}}`:                                    {Raw: json.RawMessage(`{"ID":1,"ID":2}`)},
+		`{"\u0069d":"a"}`:                                            {ID: "a"},
+		`{"own":"a","Own":"b","-":"c","Not":"d"}`:                    {},
+		`{"tags":["a","a"]}`:                                         {Tags: []string{"a", "a"}},
+		`{"epoch":9223372036854775807}`:                              {Epoch: new(int64(9223372036854775807))},
+		`{}`:                                                         {},
 	} {
 		var got outer
 		require.NoError(t, strictjson.Unmarshal([]byte(text), &got), text)
@@ -87,8 +87,7 @@ func FuzzAgreesWithTheStandardDecoder(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var strict, standard outer
 		err, other := strictjson.Unmarshal(text, &strict), json.Unmarshal(text, &standard)
-		var twice *strictjson.DuplicateError
-		if errors.As(err, &twice) {
+		if _, twice := errors.AsType[*strictjson.DuplicateError](err); twice {
 			return
 		}
 		if other == nil {

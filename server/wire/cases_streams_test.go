@@ -9,9 +9,7 @@ import (
 const streamMount = "/v1/stream/"
 
 func streamCases() []badInput {
-	get := func(name, rest string, header ...string) badInput {
-		return call(name, "GET", streamMount+rest, ``, header...)
-	}
+	get := func(name, rest string) badInput { return call(name, "GET", streamMount+rest, ``) }
 	return []badInput{
 		get("a stream that is not there", "none"),
 		call("deleting a stream that is not there", "DELETE", streamMount+"none", ``),

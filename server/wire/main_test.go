@@ -25,9 +25,9 @@ import (
 const (
 	patience = 20 * time.Second
 	glance   = 5 * time.Millisecond
-	// longPoll is short: what waits for nothing need not wait long.
+	// What waits for nothing need not wait long.
 	longPoll = 50 * time.Millisecond
-	// maxBody is small, so that a body above it is cheap.
+	// A body above this is cheap.
 	maxBody = 64 << 10
 )
 
@@ -45,6 +45,7 @@ type node struct {
 	pool *pgxpool.Pool
 	http *http.Client
 	log  *logged
+	key  string // if there is one, it is sent with every request that has no Authorization of its own
 }
 
 func start(t *testing.T, changes ...func(*server.Options)) *node {
@@ -119,6 +120,9 @@ func (n *node) send(r request) answer {
 			continue
 		}
 		sent.Header.Add(pair[0], pair[1])
+	}
+	if n.key != "" && sent.Header.Get("Authorization") == "" {
+		sent.Header.Set("Authorization", "Bearer "+n.key)
 	}
 	got, err := n.http.Do(sent)
 	require.NoError(n.t, err)
