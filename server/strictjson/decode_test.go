@@ -24,8 +24,8 @@ type outer struct {
 	One   *item           `json:"one"`
 	Raw   json.RawMessage `json:"raw"`
 	Tags  []string        `json:"tags"`
-	Own   string          //nolint:musttag // a field without a name on the wire is what is tested
-	Not   string          `json:"-"`
+	Own   string
+	Not   string `json:"-"`
 }
 
 func TestNamesAreExact(t *testing.T) {
@@ -69,7 +69,7 @@ func TestErrorsAreTheStandardOnes(t *testing.T) {
 		var got outer
 		var syntax, standard *json.SyntaxError
 		require.ErrorAs(t, strictjson.Unmarshal([]byte(text), &got), &syntax, text)
-		require.ErrorAs(t, json.Unmarshal([]byte(text), &outer{}), &standard)
+		require.ErrorAs(t, json.Unmarshal([]byte(text), &outer{}), &standard) //nolint:musttag // a field without a name on the wire is part of what is tested
 		require.Equal(t, standard, syntax, text)
 	}
 	for text, field := range map[string]string{`{"id":7}`: "id", `[]`: "", `"x"`: "", `{"items":[{"path":{}}]}`: "items.path", `{"one":[]}`: "one", `{"items":{"path":"a"}}`: "items"} {
@@ -86,7 +86,7 @@ func FuzzAgreesWithTheStandardDecoder(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var strict, standard outer
-		err, other := strictjson.Unmarshal(text, &strict), json.Unmarshal(text, &standard)
+		err, other := strictjson.Unmarshal(text, &strict), json.Unmarshal(text, &standard) //nolint:musttag // a field without a name on the wire is part of what is tested
 		if _, twice := errors.AsType[*strictjson.DuplicateError](err); twice {
 			return
 		}

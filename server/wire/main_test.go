@@ -148,9 +148,9 @@ func (n *node) must(status int, method, path, body string, header ...string) ans
 }
 
 // exec runs a statement of the test's own.
-func (n *node) exec(sql string, args ...any) {
+func (n *node) exec(sql string) {
 	n.t.Helper()
-	_, err := n.pool.Exec(n.t.Context(), sql, args...)
+	_, err := n.pool.Exec(n.t.Context(), sql)
 	require.NoError(n.t, err)
 }
 

@@ -56,7 +56,9 @@ func (n *node) work(id string, generation int64) *wake {
 	n.t.Helper()
 	w := n.claim(id, generation)
 	got := n.must(200, "POST", w.callback, `{"wakeId":"`+w.Consumer+`"}`, w.claimHeader()...)
-	var confirmed struct{ WriteToken string }
+	var confirmed struct {
+		WriteToken string `json:"writeToken"`
+	}
 	require.NoError(n.t, json.Unmarshal([]byte(got.body), &confirmed))
 	w.writeToken = confirmed.WriteToken
 	return w
@@ -72,7 +74,9 @@ func (n *node) finish(w *wake, offset string) {
 func (n *node) released(w *wake) {
 	n.t.Helper()
 	n.eventually(func() bool {
-		var c struct{ Status string }
+		var c struct {
+			Status string `json:"status"`
+		}
 		require.NoError(n.t, json.Unmarshal([]byte(n.must(200, "GET", "/_electric/claims/"+w.Consumer+"/"+w.epoch(), "").body), &c))
 		return c.Status != "active"
 	}, "the claim is released")
