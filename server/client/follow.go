@@ -51,12 +51,11 @@ func (r *Runner) follow(ctx context.Context, slots chan<- struct{}, start func(w
 	var wait backoff
 	for ctx.Err() == nil {
 		next, err := r.look(ctx, path, page)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
 			page = Page{}
-			r.log.WarnContext(ctx, "wake stream cannot be read; it is tried again", "error", err)
+			if ctx.Err() == nil {
+				r.log.WarnContext(ctx, "wake stream cannot be read; it is tried again", "error", err)
+			}
 			if !pause(ctx, wait.next(err)) || !orphaned(err) {
 				continue
 			}

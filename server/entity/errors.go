@@ -35,7 +35,9 @@ func (e *NotRunningError) Is(target error) bool { return target == ErrNotRunning
 // ExistsError carries the entity that has the name already.
 type ExistsError struct{ Entity Entity }
 
-func (e *ExistsError) Error() string { return fmt.Sprintf("entity %s exists already: use it, or spawn another id", e.Entity.URL) }
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("entity %s exists already: use it, or spawn another id", e.Entity.URL)
+}
 
 // Is makes every ExistsError an ErrExists.
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }

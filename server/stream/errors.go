@@ -28,7 +28,9 @@ var (
 type ClosedError struct{ Tail Offset }
 
 // Error says what became of the stream.
-func (e *ClosedError) Error() string { return "the stream is closed and takes no more appends: write to another" }
+func (e *ClosedError) Error() string {
+	return "the stream is closed and takes no more appends: write to another"
+}
 
 // ProducerGapError means that a producer left out sequence numbers.
 type ProducerGapError struct{ Expected, Received int64 }
