@@ -36,10 +36,10 @@ func (s *Service) sweep(ctx context.Context) error {
 // SweepOnce is one turn of the sweep.
 func (s *Service) SweepOnce(ctx context.Context) error {
 	return errors.Join(
+		untilDrained(ctx, s.armWaiting),
 		untilDrained(ctx, s.expire),
 		untilDrained(ctx, s.releaseOverdue),
 		untilDrained(ctx, s.emitDue),
-		untilDrained(ctx, s.armWaiting),
 	)
 }
 

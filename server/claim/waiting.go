@@ -14,24 +14,22 @@ import (
 
 // armWaiting arms what waited for its runner: work is armed only for a runner that is enabled, so whoever enables one
 // leaves its entities to this. It looks at the runners that changed since the last look and, for as long as a
-// transaction may still commit that has not seen the change, at those again. The first look is at all of them.
+// transaction may still commit that has not seen the change, at those again. The first look goes back to the last sweep
+// of any node, so it comes before this one's is noted.
 func (s *Service) armWaiting(ctx context.Context) (more bool, err error) {
-	since := time.Unix(0, 0)
-	if last := s.waiting.Load(); last != nil {
-		since = last.Add(-reconcileOverlap)
+	now, runners, err := s.changedRunners(ctx)
+	if err != nil {
+		return false, fmt.Errorf("list runners that changed: %w", err)
 	}
-	var now time.Time
 	var waiting []db.PickWaitingRow
-	var look pg.Pipeline
-	look.Exec(func(ctx context.Context, conn pg.Conn) (err error) {
-		now, err = s.queries.DatabaseNow(ctx, conn)
-		return err
-	})
-	pg.Many(&look, &waiting, func(ctx context.Context, conn pg.Conn) ([]db.PickWaitingRow, error) {
-		return s.queries.PickWaiting(ctx, conn, db.PickWaitingParams{Since: since, MaxRows: args.MaxClaims})
-	})
-	if err := look.Run(ctx, s.Pool); err != nil {
-		return false, fmt.Errorf("pick work that waits for its runner: %w", err)
+	if len(runners) > 0 {
+		arg := db.PickWaitingParams{MaxRows: args.MaxClaims}
+		for _, r := range runners {
+			arg.TenantIDs, arg.RunnerIDs = append(arg.TenantIDs, r.TenantID), append(arg.RunnerIDs, r.ID)
+		}
+		if waiting, err = s.queries.PickWaiting(ctx, s.Pool, arg); err != nil {
+			return false, fmt.Errorf("pick work that waits for its runner: %w", err)
+		}
 	}
 	if len(waiting) == 0 {
 		s.waiting.Store(&now)
@@ -43,6 +41,27 @@ func (s *Service) armWaiting(ctx context.Context) (more bool, err error) {
 	}
 	s.AnnounceArmed(armed)
 	return len(armed.Wakes) > 0 && len(waiting) == args.MaxClaims, nil
+}
+
+// changedRunners are those to look at, as of now.
+func (s *Service) changedRunners(ctx context.Context) (now time.Time, runners []db.ChangedRunnersRow, err error) {
+	since := s.waiting.Load()
+	if since == nil {
+		last, err := s.queries.LastSweep(ctx, s.Pool)
+		if err != nil {
+			return now, nil, err
+		}
+		since = &last
+	}
+	var p pg.Pipeline
+	p.Exec(func(ctx context.Context, conn pg.Conn) (err error) {
+		now, err = s.queries.DatabaseNow(ctx, conn)
+		return err
+	})
+	pg.Many(&p, &runners, func(ctx context.Context, conn pg.Conn) ([]db.ChangedRunnersRow, error) {
+		return s.queries.ChangedRunners(ctx, conn, since.Add(-reconcileOverlap))
+	})
+	return now, runners, p.Run(ctx, s.Pool)
 }
 
 // armFree arms those entities whose dispatch row nobody else holds.

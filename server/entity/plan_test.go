@@ -60,8 +60,8 @@ SELECT 'default', 'demo/e' || n || '/main', m * 10, '{}' FROM generate_series(1,
 INSERT INTO wakelatch.claim_events (tenant_id, consumer_id, epoch, transition, entity_url, runner_id, actor)
 SELECT 'default', 'w' || n, 1, 'claimed', '/demo/e' || n, 'r1', 'a' FROM generate_series(1, 20000) n;
 INSERT INTO wakelatch.entity_types (tenant_id, name) SELECT 'default', 't' || n FROM generate_series(1, 5000) n;
-INSERT INTO wakelatch.runners (tenant_id, id, owner_principal, label, kind, wake_stream)
-SELECT 'default', 'x' || n, 'p', 'l', 'k', 'runners/x' || n || '/wake' FROM generate_series(1, 5000) n;
+INSERT INTO wakelatch.runners (tenant_id, id, owner_principal, label, kind, wake_stream, updated_at)
+SELECT 'default', 'x' || n, 'p', 'l', 'k', 'runners/x' || n || '/wake', statement_timestamp() - interval '1 day' FROM generate_series(1, 5000) n;
 ANALYZE;`
 
 func TestHotStatementsStayOnTheirIndexes(t *testing.T) {

@@ -143,6 +143,39 @@ func (q *Queries) ArmEntities(ctx context.Context, db DBTX, arg ArmEntitiesParam
 	return items, nil
 }
 
+const changedRunners = `-- name: ChangedRunners :many
+SELECT r.tenant_id, r.id
+FROM wakelatch.runners r
+WHERE r.admin_status = 'enabled' AND r.updated_at > $1::timestamptz
+`
+
+type ChangedRunnersRow struct {
+	TenantID string
+	ID       string
+}
+
+// The enabled runners that were registered or enabled since, by the database's clock. Usually there is none, and
+// then what waits is not looked at: it may be very much, for a runner that is not enabled.
+func (q *Queries) ChangedRunners(ctx context.Context, db DBTX, since time.Time) ([]ChangedRunnersRow, error) {
+	rows, err := db.Query(ctx, changedRunners, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ChangedRunnersRow
+	for rows.Next() {
+		var i ChangedRunnersRow
+		if err := rows.Scan(&i.TenantID, &i.ID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const emitAgain = `-- name: EmitAgain :many
 WITH due AS (
     SELECT d.tenant_id, d.entity_url,
@@ -203,6 +236,17 @@ func (q *Queries) EmitAgain(ctx context.Context, db DBTX, arg EmitAgainParams) (
 		return nil, err
 	}
 	return items, nil
+}
+
+const lastSweep = `-- name: LastSweep :one
+SELECT w.last_sweep_at::timestamptz AS last_sweep_at FROM wakelatch.sweep_state w
+`
+
+func (q *Queries) LastSweep(ctx context.Context, db DBTX) (time.Time, error) {
+	row := db.QueryRow(ctx, lastSweep)
+	var last_sweep_at time.Time
+	err := row.Scan(&last_sweep_at)
+	return last_sweep_at, err
 }
 
 const lockDispatch = `-- name: LockDispatch :exec
@@ -364,19 +408,19 @@ func (q *Queries) PickDue(ctx context.Context, db DBTX, maxRows int32) ([]PickDu
 
 const pickWaiting = `-- name: PickWaiting :many
 SELECT d.tenant_id, d.entity_url
-FROM wakelatch.runners r
-JOIN wakelatch.entities e ON e.tenant_id = r.tenant_id AND e.dispatch_runner_id = r.id
+FROM (SELECT unnest($1::text[]) AS tenant_id, unnest($2::text[]) AS runner_id) k
+JOIN wakelatch.entities e ON e.tenant_id = k.tenant_id AND e.dispatch_runner_id = k.runner_id
 JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
-WHERE r.admin_status = 'enabled' AND r.updated_at > $1::timestamptz
-  AND e.status IN ('idle', 'running')
+WHERE e.status IN ('idle', 'running')
   AND d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL AND d.outstanding_wake_id IS NULL
   AND d.parked_reason IS NULL AND d.next_attempt_at IS NULL
-LIMIT $2::integer
+LIMIT $3::integer
 `
 
 type PickWaitingParams struct {
-	Since   time.Time
-	MaxRows int32
+	TenantIDs []string
+	RunnerIDs []string
+	MaxRows   int32
 }
 
 type PickWaitingRow struct {
@@ -384,10 +428,9 @@ type PickWaitingRow struct {
 	EntityURL string
 }
 
-// Pending work that nothing wakes, of runners that were registered or enabled since: it waited for its runner, or was
-// armed by a transaction that had not seen it enabled. since is the database's clock.
+// Pending work of these runners that nothing wakes: it waited for its runner, or its sender had not seen it enabled.
 func (q *Queries) PickWaiting(ctx context.Context, db DBTX, arg PickWaitingParams) ([]PickWaitingRow, error) {
-	rows, err := db.Query(ctx, pickWaiting, arg.Since, arg.MaxRows)
+	rows, err := db.Query(ctx, pickWaiting, arg.TenantIDs, arg.RunnerIDs, arg.MaxRows)
 	if err != nil {
 		return nil, err
 	}

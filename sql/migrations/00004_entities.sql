@@ -8,3 +8,6 @@ ALTER TABLE wakelatch.actions ADD CONSTRAINT actions_action_known CHECK (action 
 -- The version of the entity that was deleted, so that one spawned under its name goes on from it: whoever waits for
 -- a newer version waits for the name.
 ALTER TABLE wakelatch.entity_dispatch_state ADD COLUMN deleted_version bigint NOT NULL DEFAULT 0;
+
+-- Every sweep looks for runners that were registered or enabled since the last one: their work waited for them.
+CREATE INDEX runners_by_change ON wakelatch.runners (updated_at);

@@ -137,15 +137,23 @@ FROM due
 WHERE d.tenant_id = due.tenant_id AND d.entity_url = due.entity_url
 RETURNING d.tenant_id, d.entity_url, due.wake_id;
 
--- name: PickWaiting :many
--- Pending work that nothing wakes, of runners that were registered or enabled since: it waited for its runner, or was
--- armed by a transaction that had not seen it enabled. since is the database's clock.
-SELECT d.tenant_id, d.entity_url
+-- name: LastSweep :one
+SELECT w.last_sweep_at::timestamptz AS last_sweep_at FROM wakelatch.sweep_state w;
+
+-- name: ChangedRunners :many
+-- The enabled runners that were registered or enabled since, by the database's clock. Usually there is none, and
+-- then what waits is not looked at: it may be very much, for a runner that is not enabled.
+SELECT r.tenant_id, r.id
 FROM wakelatch.runners r
-JOIN wakelatch.entities e ON e.tenant_id = r.tenant_id AND e.dispatch_runner_id = r.id
+WHERE r.admin_status = 'enabled' AND r.updated_at > @since::timestamptz;
+
+-- name: PickWaiting :many
+-- Pending work of these runners that nothing wakes: it waited for its runner, or its sender had not seen it enabled.
+SELECT d.tenant_id, d.entity_url
+FROM (SELECT unnest(@tenant_ids::text[]) AS tenant_id, unnest(@runner_ids::text[]) AS runner_id) k
+JOIN wakelatch.entities e ON e.tenant_id = k.tenant_id AND e.dispatch_runner_id = k.runner_id
 JOIN wakelatch.entity_dispatch_state d ON d.tenant_id = e.tenant_id AND d.entity_url = e.url
-WHERE r.admin_status = 'enabled' AND r.updated_at > @since::timestamptz
-  AND e.status IN ('idle', 'running')
+WHERE e.status IN ('idle', 'running')
   AND d.last_outside_seq > d.acked_seq AND d.active_consumer_id IS NULL AND d.outstanding_wake_id IS NULL
   AND d.parked_reason IS NULL AND d.next_attempt_at IS NULL
 LIMIT @max_rows::integer;
