@@ -51,7 +51,9 @@ func (s *Service) changedRunners(ctx context.Context) (now time.Time, runners []
 		if err != nil {
 			return now, nil, err
 		}
+		// Kept until nothing waits: this node's own sweep moves the last one on.
 		since = &last
+		s.waiting.Store(since)
 	}
 	var p pg.Pipeline
 	p.Exec(func(ctx context.Context, conn pg.Conn) (err error) {
