@@ -53,7 +53,12 @@ func whatIsPastItsAgeIsRemoved(t story) {
 	a.send("one", "again")
 	next := wakes.next()
 	require.Equal(t, w.Epoch+1, next.Generation)
-	c.finished(b, a, b, a, next)
+	last := b.claim(next)
+	last.confirm(a)
+	last.mustAppend(b)
+	last.done(a)
+	c.eventually(c.rows("consumer_claims"), "the next claim ends and goes too")
+	require.Equal(t, "idle", a.status("one"))
 	c.consistent()
 }
 
